@@ -1,0 +1,31 @@
+# The steps, each one documented command that also works without make (see README.md).
+PYTHON ?= python3
+PARAMS ?= quick
+BIN := .venv/bin
+export FORCE_COLOR ?= 0
+
+.PHONY: setup report test lab lint reference
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv --constraint constraints.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[test]' --constraint constraints.txt
+	touch $@
+
+report: setup  ## train what is missing and make reports/$(PARAMS)/report.html and report.pdf
+	$(BIN)/python -m fmnist_lib report params/$(PARAMS).yaml
+
+reference: setup  ## the paper's protocol, into the one report folder that is tracked
+	$(BIN)/python -m fmnist_lib reference
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+test: lint  ## unit and fault tests, then every notebook
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbmake notebooks
+
+lab: setup
+	$(BIN)/jupyter lab notebooks

@@ -1,0 +1,29 @@
+"""The library behind the notebooks: Fashion-MNIST classifiers after R. Magallanes Saunders (2022).
+
+The map of the house, from the ground up; nothing imports upwards:
+
+    data, models               the images on a device; the networks
+    training, runs, stats      one engine; a recipe and its run on disk; intervals and tests
+    sweep, tables, figures     which runs are missing; Tables I and II; one function a figure
+    params, render, report     parameters at the door; HTML and PDF; the one command
+    notebooks/                 where the study is told, in the order it is read
+"""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class UserError(Exception):
+    """An error that the user can mend: what is wrong in one line, and how to fix it in another."""
+
+    def __init__(self, cause: str, fix: str):
+        super().__init__(cause, fix)
+        self.cause, self.fix = cause, fix
+
+    def __str__(self) -> str:
+        return f"{self.cause}\nFix: {self.fix}"
+
+    def _render_traceback_(self) -> list[str]:
+        """Show IPython the two lines in place of a traceback through the library."""
+        return [f"{type(self).__name__}: {self.cause}", f"Fix: {self.fix}"]
