@@ -1,0 +1,184 @@
+"""One engine: fit and evaluate, on a CPU and on CUDA. It receives a built model and tensors, never a recipe."""
+
+import contextlib
+import ctypes
+import math
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fmnist_lib import UserError
+from fmnist_lib.fused import fuse
+
+STREAMS = ("weights", "order", "dropout")  # each draws from a private generator
+PIXEL_MEAN, PIXEL_STD = 0.2860, 0.3530  # of the 60,000 training images, in [0, 1]
+EVALUATION_BATCH = 500
+
+OPTIMIZERS = {
+    "adam": lambda parameters, lr, momentum: torch.optim.Adam(parameters, lr=lr, fused=True),
+    "adamw": lambda parameters, lr, momentum: torch.optim.AdamW(parameters, lr=lr, fused=True),
+    "sgd": lambda parameters, lr, momentum: torch.optim.SGD(
+        parameters, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True
+    ),
+}
+
+
+@dataclass
+class Snapshot:
+    """What one more epoch has made: a row an epoch so far, and a function that copies out all tensors to go on from."""
+
+    history: list[dict]  # epoch (from 1), train_loss, val_loss [nats], val_accuracy [0–1]
+    tensors: callable  # () -> dict of CPU tensors: model.*, best.*, optimizer.*
+
+
+def resolve(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
+    """Return the device class and precision to use; UserError for CUDA that is absent or unusable."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        _check_cuda()
+    if precision == "auto":
+        precision = "bf16" if native_bf16(device) else "fp32"
+    return device, precision
+
+
+def _check_cuda():
+    if not torch.cuda.is_available():
+        raise UserError("device = 'cuda', but PyTorch finds no CUDA device", 'set device to "cpu" or "auto"')
+    try:
+        torch.ones(2, device="cuda").sum().item()
+    except RuntimeError as error:
+        cause = f"the CUDA device does not work with this PyTorch: {str(error).splitlines()[0]}"
+        raise UserError(cause, 'update the NVIDIA driver (580 or newer), or set device to "cpu"') from error
+
+
+def native_bf16(device: str) -> bool:
+    """Say whether the hardware multiplies bf16 itself: compute capability ≥ 8.0; AVX-512 bf16 or AMX."""
+    if device == "cuda":
+        return torch.cuda.get_device_capability() >= (8, 0)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def prepare(threads: int = 1):
+    """Make this process compute reproducibly, and on Linux keep the memory that it frees (a tenth of a CPU step)."""
+    torch.set_num_threads(threads)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(-4, 0)  # M_MMAP_MAX: no mapping of its own for a large tensor
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: give nothing back
+
+
+@contextlib.contextmanager
+def stream(name: str, seed: int, epoch: int = 0):
+    """Seed the default generators from (seed, stream, epoch), and put them back as they were afterwards."""
+    state = np.random.SeedSequence([seed, STREAMS.index(name), epoch]).generate_state(1, np.uint64)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
+        torch.manual_seed(int(state[0]))
+        yield
+
+
+def pixels(images: Tensor, scaling: str = "unit") -> Tensor:
+    """Return uint8 images [N, 1, 28, 28] as float32 in [0, 1], or standardised."""
+    x = images.float().div_(255)
+    return x if scaling == "unit" else x.sub_(PIXEL_MEAN).div_(PIXEL_STD)
+
+
+def epoch_order(n: int, shuffle: bool, seed: int, epoch: int) -> Tensor:
+    """Return the order in which the n training images are visited in an epoch."""
+    with stream("order", seed, epoch):
+        return torch.randperm(n) if shuffle else torch.arange(n)
+
+
+def fit(
+    model: nn.Sequential, train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], *, epochs: int, batch: int = 500,
+    optimizer: str = "adam", lr: float = 0.001, momentum: float = 0.0, shuffle: bool = True, scaling: str = "unit",
+    precision: str = "fp32", order_seed: int = 0, dropout_seed: int = 0, resume: tuple[list, dict] | None = None,
+) -> Iterator[Snapshot]:  # fmt: skip
+    """Train in place and yield a Snapshot after each epoch; stop early only where a loss is no longer finite.
+
+    ``train`` and ``val`` are uint8 images and int64 labels on the model's device; ``val`` may be empty (its columns
+    are then NaN). ``resume`` is an earlier snapshot's (history, tensors). The training loss is the mean over the
+    epoch's batches, as they were met. Paper: section III.
+    """
+    images, labels = train
+    model.to(memory_format=torch.channels_last)
+    network = fuse(model) if images.device.type == "cpu" else model
+    stepper = OPTIMIZERS[optimizer](model.parameters(), lr, momentum)
+    history, best = [], {}
+    if resume:
+        history, best = list(resume[0]), _restore(model, stepper, resume[1])
+    for epoch in range(len(history) + 1, epochs + 1):
+        order = epoch_order(len(images), shuffle, order_seed, epoch).to(images.device)
+        with stream("dropout", dropout_seed, epoch):
+            train_loss = _epoch(network, stepper, images, labels, order.split(batch), scaling, precision)
+        val_loss, val_accuracy = evaluate(network, *val, scaling=scaling) if len(val[0]) else (math.nan, math.nan)
+        if val_loss < min((row["val_loss"] for row in history), default=math.inf):
+            best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        history.append(dict(epoch=epoch, train_loss=train_loss, val_loss=val_loss, val_accuracy=val_accuracy))
+        yield Snapshot(history, lambda best=best: _tensors(model, stepper, best))
+        if not math.isfinite(train_loss) or (len(val[0]) and not math.isfinite(val_loss)):
+            return
+
+
+def _epoch(network, stepper, images, labels, batches, scaling, precision) -> float:
+    """Make one pass over the batches of indices; return the mean loss, the only value read back from the device."""
+    network.train()
+    total = torch.zeros((), device=images.device)
+    for index in batches:
+        x = pixels(images[index], scaling)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = network(x.to(memory_format=torch.channels_last))
+        loss = F.cross_entropy(logits.float(), labels[index])
+        stepper.zero_grad()
+        loss.backward()
+        stepper.step()
+        total += loss.detach() * len(index)
+    return total.item() / len(images)
+
+
+def predict(network: nn.Module, images: Tensor, scaling: str = "unit") -> Tensor:
+    """Return the logits [N, 10] in evaluation mode and full fp32, whatever mode and precision trained the network."""
+    was_training = network.training
+    network.eval()
+    with torch.inference_mode():
+        logits = [network(pixels(part, scaling)) for part in images.split(EVALUATION_BATCH)]
+    network.train(was_training)
+    return torch.cat(logits)
+
+
+def evaluate(network: nn.Module, images: Tensor, labels: Tensor, scaling: str = "unit") -> tuple[float, float]:
+    """Return mean cross entropy [nats] and accuracy [0–1] on uint8 images [N, 1, 28, 28] and labels [N]."""
+    logits = predict(network, images, scaling)
+    return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
+
+
+def _tensors(model, stepper, best) -> dict[str, Tensor]:
+    """Copy to the CPU, under flat names, everything that the next epoch starts from."""
+    slots = {f"optimizer.{i}.{key}": t for i, s in stepper.state_dict()["state"].items() for key, t in s.items()}
+    named = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    named |= {f"best.{name}": tensor for name, tensor in best.items()}
+    return {name: t.detach().cpu().contiguous() for name, t in (named | slots).items() if isinstance(t, Tensor)}
+
+
+def _restore(model, stepper, tensors) -> dict[str, Tensor]:
+    """Put back what `_tensors` copied out; return the best weights so far."""
+    model.load_state_dict(_under("model", tensors))
+    state, parameters = stepper.state_dict(), stepper.param_groups[0]["params"]
+    for name, tensor in _under("optimizer", tensors).items():
+        index, key = name.split(".")
+        like = parameters[int(index)]  # the optimiser wants its moments in the parameter's own memory layout
+        same = tensor.shape == like.shape
+        state["state"].setdefault(int(index), {})[key] = torch.empty_like(like).copy_(tensor) if same else tensor
+    stepper.load_state_dict(state)
+    device = next(model.parameters()).device
+    return {name: tensor.to(device) for name, tensor in _under("best", tensors).items()}
+
+
+def _under(prefix, tensors):
+    return {name.removeprefix(prefix + "."): t for name, t in tensors.items() if name.startswith(prefix + ".")}
