@@ -1,0 +1,168 @@
+"""Which runs are missing, how long they will take, and training them: one thread a run, one process a core."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from fmnist_lib import UserError, data, models, runs, training
+from fmnist_lib.recipe import Recipe
+
+CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill (and the epoch under way)
+
+
+def missing(recipes: list[Recipe], runs_dir: Path, weights: bool = False) -> list[Recipe]:
+    """Return the recipes that have no finished run, each once; a damaged run is set aside and counts as missing."""
+    found = []
+    for recipe in dict.fromkeys(recipes):
+        try:
+            run = runs.find(runs_dir, recipe, weights)
+        except UserError as error:
+            print(f"{error.cause}. Set aside as {runs.set_aside(runs_dir, recipe)}.")
+            run = None
+        found += [recipe] if run is None else []
+    return found
+
+
+def train(recipes, runs_dir, data_dir=None, workers: int = 0, weights: bool = False) -> list[runs.Run]:
+    """Train what is missing, on this machine's cores or its CUDA device, and return every recipe's run, in order.
+
+    A recipe whose run is finished is not trained again; one that was interrupted goes on from its last checkpoint.
+    ``workers`` is the number of processes (0: one a core). Set ``weights`` where the weights themselves are needed.
+    """
+    todo = missing(recipes, runs_dir, weights)
+    if todo:
+        folder = data.fetch(data_dir)
+        if todo[0].device == "cuda":
+            for recipe in tqdm(todo, unit="run", mininterval=5):
+                train_one(recipe, runs_dir, folder, weights)
+        else:
+            _train_in_processes(todo, runs_dir, folder, workers or cores(), weights)
+    return [runs.find(runs_dir, recipe) for recipe in recipes]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _train_in_processes(todo, runs_dir, data_dir, workers, weights):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker) as pool:
+        try:
+            plan = _seconds(pool, todo, data_dir)
+            print(f"{len(todo)} runs are missing: about {plan / min(workers, len(todo)) / 60:.1f} minutes (measured).")
+            futures = [pool.submit(train_one, recipe, runs_dir, data_dir, weights) for recipe in todo]
+            _watch(futures, todo, runs_dir)
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.kill()
+            if isinstance(error, BrokenProcessPool):
+                fix = "run the same command again, with fewer workers if memory is short: it goes on where it stopped"
+                raise UserError("a training process died", fix) from error
+            print("Stopped. The same command goes on from the last finished epochs.")
+            raise
+
+
+def _seconds(pool, todo, data_dir) -> float:
+    """Measure a few steps of each distinct model, in the processes that will train, and add up what is to come."""
+    distinct = {(r.model, r.precision): r for r in todo}
+    measured = dict(zip(distinct, pool.map(measure, distinct.values(), [data_dir] * len(distinct)), strict=True))
+    return sum(measured[r.model, r.precision] * r.train_images * r.epochs for r in todo)
+
+
+def measure(recipe: Recipe, data_dir: Path) -> float:
+    """Return the seconds that one image takes in training, from a few batches, validation included in proportion."""
+    batch = recipe.batch
+    few = replace(recipe, train_images=2 * batch, val_images=0, keep="last", folds=0, fold=0, epochs=2)
+    clock = []
+    for _ in training.fit(*prepared(few, data_dir), **settings(few)):
+        clock.append(time.perf_counter())
+    validation = 1 + 0.4 * recipe.val_images / recipe.train_images
+    return (clock[1] - clock[0]) / (2 * batch) * validation
+
+
+def _watch(futures, todo, runs_dir):
+    """Show one bar over all epochs until every future is done; raise the first error."""
+    total = sum(recipe.epochs for recipe in todo)
+    with tqdm(total=total, unit="epoch", mininterval=5, smoothing=0.05) as bar:
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, timeout=2, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            bar.update(sum(_epochs_done(runs_dir, recipe) for recipe in todo) - bar.n)
+
+
+def _epochs_done(runs_dir, recipe) -> int:
+    path = runs.folder(runs_dir, recipe) / "history.csv"
+    return max(path.read_text().count("\n") - 1, 0) if path.exists() else 0
+
+
+def _start_worker():
+    """Leave Ctrl-C to the parent, and die with it, however it dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    training.prepare()
+
+
+def train_one(recipe: Recipe, runs_dir: Path, data_dir: Path, weights: bool = False):
+    """Train one recipe in this process and write its run, unless another process has done so meanwhile."""
+    with runs.lock(runs_dir, recipe):
+        if runs.find(runs_dir, recipe, weights) is not None:
+            return
+        training.prepare(recipe.threads)
+        began, kept = time.perf_counter(), time.monotonic()
+        resume = runs.read_checkpoint(runs_dir, recipe)
+        history, tensors, before = resume or ([], None, 0.0)
+        model, train, val = prepared(recipe, data_dir)
+        for snapshot in training.fit(model, train, val, **settings(recipe), resume=resume and resume[:2]):
+            history, tensors = snapshot.history, snapshot.tensors
+            if time.monotonic() - kept >= CHECKPOINT_SECONDS and len(history) < recipe.epochs:
+                seconds = before + time.perf_counter() - began
+                runs.write_checkpoint(runs_dir, recipe, history, tensors(), seconds)
+                runs.write_file(runs.folder(runs_dir, recipe) / "history.csv", runs.history_csv(history).encode())
+                kept = time.monotonic()
+        seconds = before + time.perf_counter() - began
+        times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        kept_weights = final_weights(recipe, tensors() if callable(tensors) else tensors)
+        runs.write(runs_dir, recipe, history, kept_weights, times, runs.environment(recipe.device))
+
+
+def final_weights(recipe: Recipe, tensors: dict) -> dict:
+    """Pick the weights that the recipe keeps; a run that diverged at once has no best ones and keeps its last."""
+    prefix = "best." if recipe.keep == "best" and any(name.startswith("best.") for name in tensors) else "model."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def settings(recipe: Recipe) -> dict:
+    """Return the recipe's fields that `training.fit` takes, under the same names."""
+    names = "epochs batch optimizer lr momentum shuffle scaling precision order_seed dropout_seed"
+    return {name: getattr(recipe, name) for name in names.split()}
+
+
+def prepared(recipe: Recipe, data_dir: Path):
+    """Return the recipe's model with its initial weights, and its training and validation tensors, on the device."""
+    with training.stream("weights", recipe.weights_seed):
+        readings = {name: getattr(recipe, name) for name in ("padding", "activation", "output", "input_dropout")}
+        model = models.build(recipe.model, **readings).to(recipe.device)
+    images, labels = loaded("train", recipe.device, data_dir)
+    if recipe.folds:
+        train, val = data.fold(recipe.split_seed, recipe.folds, recipe.fold)
+    else:
+        train, val = data.split(recipe.split_seed, recipe.train_images, recipe.val_images)
+    validation = loaded("test", recipe.device, data_dir) if recipe.validate_on == "test" else (images[val], labels[val])
+    return model, (images[train], labels[train]), validation
+
+
+loaded = functools.cache(data.load)
