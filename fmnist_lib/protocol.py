@@ -1,0 +1,157 @@
+"""The paper's protocol: which trainings the study consists of, and what is chosen among them (section III)."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmnist_lib.params import FIELDS, recipe_fields
+from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
+
+if TYPE_CHECKING:  # pandas comes with it, and is not needed to check a parameter
+    import pandas as pd
+
+    from fmnist_lib.runs import Run
+
+WINNER = "CNN3-512-0.1"  # of the paper's Table I
+GRID = {"k": [3, 5], "n": [128, 256, 512], "p": [0.1, 0.25]}
+DEFAULTS = GRID | {"seed": [0], "ann_p": [0.1, 0.25], "retrain_seed": 1000, "retrain_images": 50_000}
+DEFAULTS |= {"device": "auto", "precision": "auto", "language": "en"}
+DEFAULTS |= {name: getattr(Recipe, name) for name in FIELDS if name not in DEFAULTS}
+
+
+def grid(params: dict) -> list[Recipe]:
+    """List the trainings of Table I: CNNk-n-p for every k, n, p and seed. UserError if one of them is impossible."""
+    names = [cnn_name(k, n, p) for k in params["k"] for n in params["n"] for p in params["p"]]
+    return [recipe for seed in params["seed"] for name in names for recipe in [search(name, params, seed)]]
+
+
+def rivals(params: dict) -> list[Recipe]:
+    """List the searches behind Table II: CNN-Nahuel, and ANN-Juan at each dropout rate, for every seed."""
+    names = ["CNN-Nahuel", *map(ann_name, params["ann_p"])]
+    return [search(name, params, seed) for seed in params["seed"] for name in names]
+
+
+def search(model: str, params: dict, seed: int) -> Recipe:
+    """Return the training that looks for a model's best epoch.
+
+    Seed 0 is the paper's; seed s draws the split from split_seed + s, and adds s to the other three seeds.
+    """
+    from fmnist_lib.training import resolve  # torch is not needed to check a parameter
+
+    device, precision = resolve(params["device"], params["precision"])
+    varied = {name: params.get(name, 0) + seed for name in ("weights_seed", "order_seed", "dropout_seed")}
+    split = params.get("split_seed", Recipe.split_seed) + seed
+    only_ann = {} if model.startswith("ANN") else {"input_dropout": False}
+    fields = recipe_fields(params, **varied, split_seed=split, device=device, precision=precision, **only_ann)
+    return Recipe(model, **fields)
+
+
+def retraining(recipe: Recipe, epochs: int, params: dict) -> Recipe:
+    """Return the training of a search's model anew, for its best number of epochs, whose last weights are kept.
+
+    ``retrain_seed`` is added to the seeds of weights, order and dropout: with 0 it repeats the search's first epochs.
+    """
+    images = params["retrain_images"]
+    seeds = ("weights_seed", "order_seed", "dropout_seed")
+    varied = {name: getattr(recipe, name) + params["retrain_seed"] for name in seeds}
+    val = min(recipe.val_images, IMAGES - images)
+    return replace(recipe, epochs=epochs, keep="last", train_images=images, val_images=val, **varied)
+
+
+def winner(trained: "list[Run]") -> str:
+    """Name the model of highest validation accuracy at its best epoch, the mean over its seeds.
+
+    Histories alone decide; a tie goes to the lower loss, then to the name. Runs that diverged do not take part.
+    """
+    scores = {}
+    for run in trained:
+        if not run.diverged:
+            scores.setdefault(run.recipe.model, []).append((run.best["val_accuracy"], -run.best["val_loss"]))
+    mean = {
+        model: tuple(sum(values) / len(values) for values in zip(*rows, strict=True)) for model, rows in scores.items()
+    }
+    return max(sorted(mean), key=mean.get)
+
+
+def is_papers(params: dict) -> bool:
+    """Say whether these parameters are the paper's protocol with this project's default readings."""
+    fixed = {
+        name for name in recipe_fields(params) if not name.endswith("seed") and name not in ("device", "precision")
+    }
+    same = all(params[name] == getattr(Recipe, name) for name in fixed)
+    return same and all(sorted(params[name]) == values for name, values in GRID.items())
+
+
+def stamp(params: dict, language: str = "en") -> str:
+    """Return one line that says which protocol was run: what every page of a report carries."""
+    from fmnist_lib.training import resolve
+
+    run_on = ", ".join(resolve(params["device"], params["precision"]))
+    seeds, images = ", ".join(map(str, params["seed"])), f"{params['train_images']:,}"
+    papers = is_papers(params)
+    if language == "es":
+        title = "Protocolo del informe" if papers else "CORRIDA RÁPIDA, no es el protocolo del informe"
+        return (
+            f"{title} · {params['epochs']} épocas de {images.replace(',', '.')} imágenes · semillas {seeds} · {run_on}"
+        )
+    title = "The paper's protocol" if papers else "QUICK RUN, not the paper's protocol"
+    return f"{title} · {params['epochs']} epochs of {images} images · seeds {seeds} · {run_on}"
+
+
+def finalists(winners: list[str], searched: "list[Run]") -> list[str]:
+    """Name the models of Table II: the winners, CNN-Nahuel, and ANN-Juan at its best dropout rate."""
+    anns = [run for run in searched if run.recipe.model.startswith("ANN-Juan")]
+    return [*winners, "CNN-Nahuel", *([winner(anns)] if anns else [])]
+
+
+@dataclass
+class Study:
+    """The runs of a study that are there, and the recipes of those that are missing."""
+
+    grid: "list[Run]" = field(default_factory=list)  # Table I
+    searched: "list[Run]" = field(default_factory=list)  # the winners and the rivals
+    retrained: "list[Run]" = field(default_factory=list)  # Table II, in its order
+    winners: list[str] = field(default_factory=list)  # the paper's and, of a complete grid, ours if it is another
+    missing: list[Recipe] = field(default_factory=list)
+
+
+def collect(params: dict, runs_dir: Path) -> Study:
+    """Find what has been trained of a study; nothing is trained."""
+    from fmnist_lib import runs
+
+    study = Study()
+
+    def found(recipes: list[Recipe]) -> "list[Run]":
+        pairs = [(recipe, runs.find(runs_dir, recipe)) for recipe in recipes]
+        study.missing += [recipe for recipe, run in pairs if run is None]
+        return [run for _, run in pairs if run is not None]
+
+    study.grid = found(grid(params))
+    ours = [] if study.missing else [winner(study.grid)]
+    study.winners = list(dict.fromkeys([WINNER, *ours]))
+    searches = [search(name, params, seed) for name in study.winners for seed in params["seed"]]
+    study.searched = found(searches + rivals(params))
+    order = finalists(study.winners, study.searched)
+    chosen = [run for name in order for run in study.searched if run.recipe.model == name]
+    study.retrained = found([retraining(run.recipe, run.best_epoch, params) for run in chosen])
+    return study
+
+
+def readings(params: dict, language: str = "en") -> "pd.DataFrame":
+    """List how each point that the paper leaves open is read, under the parameter's own name."""
+    import pandas as pd
+
+    es = language == "es"
+    meanings = {
+        "padding": ("padding of the two convolutions", "relleno de las dos convoluciones"),
+        "output": ("what follows the ten outputs", "lo que sigue a las diez salidas"),
+        "scaling": ("pixels in [0, 1], or standardised", "píxeles en [0, 1], o estandarizados"),
+        "shuffle": ("new batches every epoch", "lotes nuevos en cada época"),
+        "split_seed": ("seed of the split", "semilla de la división"),
+        "retrain_seed": ("added to the seeds for the retraining", "se suma a las semillas al reentrenar"),
+        "retrain_images": ("images to retrain on", "imágenes para reentrenar"),
+        "ann_p": ("dropout rates tried for ANN-Juan", "tasas de dropout probadas en ANN-Juan"),
+        "input_dropout": ("ANN-Juan: dropout on the pixels", "ANN-Juan: dropout en los píxeles"),
+    }
+    rows = [(name, texts[es], str(params[name]).lower()) for name, texts in meanings.items() if name in params]
+    return pd.DataFrame(rows, columns=["parámetro", "qué es", "valor"] if es else ["parameter", "what it is", "value"])
