@@ -1,0 +1,298 @@
+"""The figures say what the data say, read well at print size in both languages, and build anywhere."""
+
+import io
+import itertools
+import os
+import re
+import subprocess
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.transforms import Bbox
+from torch.nn import functional as F
+
+from fmnist_lib import diagrams, figures, models
+
+CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"]
+GRID = [f"CNN{k}-{n}-{p}" for k in (3, 5) for n in (128, 256, 512) for p in (0.1, 0.25)]
+MODELS = [*GRID, "CNN-Nahuel", "ANN-Juan-0.25"]
+MARKUP = ["$x_1$", "<script>alert(1)</script>", "a_b^$", "#p & \\frac", ""]
+RANDOM = np.random.default_rng(0)
+IMAGES, LABELS = RANDOM.integers(0, 256, (40, 28, 28), dtype=np.uint8), RANDOM.integers(0, 10, 40)
+PREDICTED, CONFIDENCE = np.where(np.arange(40) % 3, LABELS, (LABELS + 1) % 10), RANDOM.random(40)
+IMAGE, KERNEL = RANDOM.integers(-3, 10, (7, 6)), RANDOM.integers(-2, 3, (3, 3))
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with matplotlib.rc_context():
+        figures.use_style()
+        yield
+    plt.close("all")
+
+
+def axes(width=figures.SINGLE, height=2.6):
+    return plt.subplots(figsize=(width, height))[1]
+
+
+def history(seed=0, epochs=20):
+    epoch = np.arange(1, epochs + 1)
+    noise = np.random.default_rng(seed).normal(0, 0.01, (2, epochs))
+    losses = {
+        "train_loss": 0.5 / epoch + 0.02 + noise[0] / 9,
+        "val_loss": 0.3 / epoch + 0.01 * epoch + 0.1 + noise[1],
+    }
+    return pd.DataFrame({"epoch": epoch, **losses, "val_accuracy": 0.9})
+
+
+def scores(names):
+    draw = np.random.default_rng(1)
+    ours = 91 + draw.random(len(names))
+    columns = {"paper": ours - 0.3, "ours": ours, "accuracy": ours, "low": ours - 0.2, "high": ours + 0.2}
+    each = [list(value + draw.normal(0, 0.1, 4)) for value in ours]
+    return pd.DataFrame(
+        {"model": names, **columns, "each": each, "seconds": 10 + 400 * draw.random(len(names))}
+    )
+
+
+def stages():
+    filtered = RANDOM.normal(size=(32, 28, 28))
+    active = filtered.clip(0)
+    return IMAGES[0], filtered, active, active.reshape(32, 14, 2, 14, 2).max((2, 4))
+
+
+def live_layers(model):
+    """Name each layer of a model of ours and the shape that really comes out of it."""
+    out, layers = torch.zeros(2, 1, 28, 28), []
+    for layer in models.build(model).eval():
+        out = layer(out)
+        layers.append((re.sub(r"\(.*", "", str(layer)), tuple(out.shape[1:])))
+    return layers
+
+
+def words(drawn):
+    return [
+        text.get_text() for text in drawn.texts if text.get_text()
+    ]  # an arrow is an annotation without text
+
+
+def values(drawn, title):
+    """Read back the matrix that a drawing shows under a title: its numbers, row by row, precede the title."""
+    texts = words(drawn)
+    end = next(i for i, text in enumerate(texts) if text.startswith(title))
+    rows, columns = map(int, texts[end].split("\n")[1].split("×"))
+    numbers = [float(text.replace("−", "-")) for text in texts[end - rows * columns : end]]
+    return np.array(numbers).reshape(rows, columns)
+
+
+def test_the_convolution_drawn_is_torchs_and_its_sum_adds_up():
+    drawn = diagrams.convolution(axes(), IMAGE, KERNEL, at=(2, 1))
+    truth = F.conv2d(torch.tensor(IMAGE)[None, None].float(), torch.tensor(KERNEL)[None, None].float())[
+        0, 0
+    ].numpy()
+    assert np.array_equal(values(drawn, "input"), IMAGE)
+    assert np.array_equal(values(drawn, "output"), truth)
+    left, right = words(drawn)[-1].replace("−", "-").replace("·", "*").replace("\n", " ").split("=")
+    assert float(left) == eval(right) == truth[2, 1]
+    assert right.count("*") == KERNEL.size
+
+
+def test_the_pooling_drawn_is_torchs():
+    matrix = RANDOM.integers(0, 99, (4, 6))
+    drawn = diagrams.max_pooling(axes(), matrix)
+    assert np.array_equal(
+        values(drawn, "output"), F.max_pool2d(torch.tensor(matrix)[None].float(), 2)[0].numpy()
+    )
+
+
+@pytest.mark.parametrize("model", ["CNN3-512-0.1", "CNN5-128-0.25", "CNN-Nahuel", "ANN-Juan-0.25"])
+def test_the_architecture_writes_every_layer_and_the_shapes_of_the_live_model(model):
+    layers = live_layers(model)
+    texts = words(diagrams.architecture(axes(7, 1.8), layers))
+    sizes, names = texts[::2], texts[1::2]
+    changes = [shape for shape, _ in itertools.groupby([(1, 28, 28)] + [shape for _, shape in layers])]
+    assert sizes == ["×".join(map(str, shape)) for shape in changes]
+    assert " ".join(names).split() == ["input", *(name for name, _ in layers)]
+
+
+def test_the_layer_drawing_writes_the_sizes_of_its_arrays_and_shows_their_pixels():
+    image, *arrays = stages()
+    drawn = diagrams.conv_layer(axes(7, 3.4), image, *arrays, channels=(4, 9))
+    assert {"input\n28×28", "convolution\n32×28×28", "pooling\n32×14×14", "channel 9"} <= set(words(drawn))
+    shown = [np.asarray(picture.get_array()) for picture in drawn.images]
+    expected = [image] + [array[channel] for array in arrays for channel in (4, 9)]
+    assert all(np.array_equal(*pair) for pair in zip(shown, expected, strict=True))
+
+
+def test_loss_curves_draw_the_history_itself_and_mark_its_best_epoch():
+    one, again = history(), history(3, 5)
+    lines = figures.loss_curves(axes(), [one], retraining=again).lines
+    drawn = [line.get_xydata() for line in lines]
+    for frame, column in itertools.product((one, again), ("train_loss", "val_loss")):
+        assert any(np.array_equal(data, frame[["epoch", column]]) for data in drawn)
+    (star,) = (line for line in lines if line.get_marker() == "*")
+    best = one.loc[one["val_loss"].idxmin()]
+    assert star.get_xydata().tolist() == [[best["epoch"], best["val_loss"]]]
+
+
+def test_loss_curves_of_several_seeds_are_their_mean_in_a_band_from_least_to_greatest():
+    seeds = [history(seed) for seed in range(4)]
+    drawn = figures.loss_curves(axes(), seeds, best_epoch=7)
+    stack = np.array([seed["val_loss"] for seed in seeds])
+    assert any(
+        np.allclose(line.get_ydata(), stack.mean(0)) for line in drawn.lines if len(line.get_ydata()) == 20
+    )
+    band = drawn.collections[1].get_paths()[0].vertices
+    for x, low, high in zip(seeds[0]["epoch"], stack.min(0), stack.max(0), strict=True):
+        assert np.allclose([band[band[:, 0] == x, 1].min(), band[band[:, 0] == x, 1].max()], [low, high])
+    (star,) = (line for line in drawn.lines if line.get_marker() == "*")
+    assert np.allclose(star.get_xydata(), [[7, stack.mean(0)[6]]])
+    assert "4" in drawn.get_legend().get_title().get_text()
+
+
+def test_a_diverged_history_is_drawn_as_far_as_it_goes():
+    broken = history()
+    broken.loc[2:, ["train_loss", "val_loss"]] = np.nan
+    figures.loss_curves(axes(), [broken]).figure.draw_without_rendering()
+    broken[["train_loss", "val_loss"]] = np.nan
+    figures.loss_curves(axes(), [broken]).figure.draw_without_rendering()
+
+
+def test_a_model_has_one_look_that_no_other_has_even_in_grey():
+    def grey(model):
+        look = figures.look(model)
+        tone = round(float(np.dot(to_rgb(look["color"]), (0.299, 0.587, 0.114))), 1)
+        return tone, look["marker"], look.get("markerfacecolor") == "white"
+
+    assert len({grey(model) for model in MODELS}) == len(MODELS)
+    assert (
+        len({figures.colour(model) for model in MODELS}) == 8
+    )  # two families of three shades, and the rivals
+    assert figures.look("CNN3-512-0.1") == figures.look("CNN3-512-0.10")
+    assert figures.colour("ANN-Juan") == figures.colour("ANN-Juan-0.25") == figures.COLOURS["ANN-Juan"]
+    assert {figures.colour(name) for name in MARKUP} == {figures.NEUTRAL}
+    assert figures.colour("CNN7-4096-0.5") and figures.colour("CNN3-0-0.1")
+
+
+def test_the_mistakes_shown_are_the_most_confident_ones():
+    drawn = figures.mistakes(plt.figure(), IMAGES, LABELS, PREDICTED, CONFIDENCE, CLASSES, count=4, columns=2)
+    table = pd.DataFrame({"true": LABELS, "said": PREDICTED, "p": CONFIDENCE}).query("true != said")
+    for ax, row in zip(drawn.axes, table.sort_values("p", ascending=False).head(4).itertuples(), strict=True):
+        assert np.array_equal(ax.images[0].get_array(), IMAGES[row.Index])
+        assert ax.get_title() == CLASSES[row.true]
+        assert CLASSES[row.said] in ax.get_xlabel()
+    perfect = figures.mistakes(plt.figure(), IMAGES, LABELS, LABELS, CONFIDENCE, CLASSES)
+    assert not any(ax.images for ax in perfect.axes)
+
+
+def test_the_confusion_matrix_shows_every_count():
+    counts = RANDOM.integers(0, 900, (10, 10))
+    drawn = figures.confusion(axes(), counts, CLASSES)
+    assert [text.replace("·", "0") for text in words(drawn)] == [str(count) for count in counts.ravel()]
+    assert [label.get_text() for label in drawn.get_yticklabels()] == CLASSES
+
+
+def test_models_stand_beside_the_paper_in_the_order_given_and_a_missing_run_leaves_a_gap():
+    frame = scores(MODELS)
+    frame.loc[3, ["ours", "low", "high"]] = np.nan
+    frame.at[3, "each"] = []
+    drawn = figures.against_paper(axes(height=3.6), frame)
+    assert [label.get_text() for label in drawn.get_yticklabels()] == MODELS
+    assert drawn.lines[-1].get_xdata().tolist() == frame["paper"].tolist()
+    bottom, top = drawn.get_ylim()
+    assert bottom > top
+
+
+def every_figure(language):
+    """Draw each figure as the report does, at its size in print."""
+    say = {"language": language}
+    yield diagrams.convolution(axes(height=2.5), IMAGE, KERNEL, **say).figure
+    yield diagrams.max_pooling(axes(height=1.7), IMAGE[:4, :4], **say).figure
+    yield diagrams.conv_layer(axes(7, 3.4), *stages(), **say).figure
+    yield diagrams.architecture(axes(7, 1.8), live_layers("CNN-Nahuel"), **say).figure
+    yield figures.samples(plt.figure(figsize=(7, 2.3)), IMAGES[:16], LABELS[:16], CLASSES)
+    data = (IMAGES, LABELS, PREDICTED, CONFIDENCE, CLASSES)
+    yield figures.mistakes(plt.figure(figsize=(7, 3.3)), *data, **say)
+    yield figures.filters(axes(7, 3), RANDOM.normal(size=(32, 3, 3)), **say).figure
+    yield figures.confusion(axes(height=3.4), RANDOM.integers(0, 999, (10, 10)), CLASSES, **say).figure
+    yield figures.loss_curves(axes(), [history()], retraining=history(3, 9), **say).figure
+    yield figures.loss_curves(axes(), [history(), history(1)], retraining=history(3, 9), **say).figure
+    yield figures.accuracy_against(axes(7, 3), scores(MODELS), "seconds", **say).figure
+    yield figures.accuracy_against(axes(), scores(MODELS[-3:]), "seconds", **say).figure
+    yield figures.against_paper(axes(height=3.4), scores(MODELS), **say).figure
+
+
+@pytest.fixture
+def drawn_texts(monkeypatch):
+    """Collect every text that is really drawn: matplotlib also keeps ticks that lie beyond the axes."""
+    texts, draw = {}, plt.Text.draw
+    monkeypatch.setattr(
+        plt.Text, "draw", lambda text, renderer: (texts.setdefault(text), draw(text, renderer))
+    )
+    return texts
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_at_print_size_no_text_is_clipped_or_tiny_or_over_another(language, drawn_texts):
+    for figure in every_figure(language):
+        drawn_texts.clear()
+        figure.draw_without_rendering()
+        texts = [text for text in drawn_texts if text.get_visible() and text.get_text().strip()]
+        assert min(text.get_size() for text in texts) >= 7
+        boxes = [(text, text.get_window_extent().padded(-1)) for text in texts]
+        for text, box in boxes:
+            assert Bbox.union([box, figure.bbox]).bounds == figure.bbox.bounds, text
+        level = [(text, box) for text, box in boxes if text.get_rotation() % 90 == 0]
+        assert not [
+            (a, b) for (a, over), (b, under) in itertools.combinations(level, 2) if over.overlaps(under)
+        ]
+
+
+def test_markup_in_a_name_is_drawn_as_text():
+    figure = plt.figure(figsize=(7, 6))
+    left, middle, right = figure.subplots(1, 3)
+    figures.against_paper(left, scores(MARKUP))
+    figures.accuracy_against(middle, scores(MARKUP), "seconds", label=MARKUP[0])
+    diagrams.architecture(right, [(name, (10,)) for name in MARKUP])
+    svg = io.StringIO()
+    figure.savefig(svg, format="svg")
+    assert "<script" not in svg.getvalue()
+    assert not any(text.get_parse_math() for text in figure.findobj(plt.Text))
+
+
+def test_two_builds_of_a_figure_are_the_same_bytes():
+    def build():
+        svg = io.BytesIO()
+        diagrams.conv_layer(axes(7, 3.4), *stages_once).figure.savefig(
+            svg, format="svg", metadata={"Date": None}
+        )
+        return svg.getvalue()
+
+    stages_once = stages()
+    assert build() == build()
+
+
+def test_figures_need_no_torch_no_display_and_no_english_locale(tmp_path):
+    code = """
+import sys, pandas as pd, matplotlib.pyplot as plt
+from fmnist_lib import diagrams, figures
+figures.use_style()
+losses = {"epoch": [1, 2], "train_loss": [.4, .2], "val_loss": [.5, .3], "val_accuracy": [.9, .9]}
+for language in "en", "es":
+    ax = figures.loss_curves(plt.subplots()[1], [pd.DataFrame(losses)], language=language)
+    ax.figure.savefig("loss.png")
+    print([label.get_text() for label in ax.get_yticklabels()][1])
+assert "torch" not in sys.modules
+"""
+    bare = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
+    env = bare | {"LC_ALL": "es_AR.UTF-8"}
+    run = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert run.stdout.split() == ["0.1", "0,1"], run.stderr
