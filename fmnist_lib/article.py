@@ -1,0 +1,164 @@
+"""Read an executed notebook into an article: front matter, and blocks of text, figures and tables, numbered.
+
+What stands in a block is still Markdown, plain text or image data; `render` sets it.
+"""
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from bs4 import BeautifulSoup
+from nbconvert.filters import strip_ansi
+
+from fmnist_lib import UserError
+from fmnist_lib.display import literal, looks_numeric
+
+WORDS = {
+    "en": {
+        "figure": "Figure",
+        "table": "Table",
+        "equation": "Eq.",
+        "contents": "Contents",
+        "skip": "Skip to the text",
+        "undescribed": "Plot without a description",
+        "dated": "Dated: {day} {month} {year}",
+        "months": "January February March April May June July August September October November December",
+    },
+    "es": {
+        "figure": "Figura",
+        "table": "Tabla",
+        "equation": "Ec.",
+        "contents": "Contenido",
+        "skip": "Ir al texto",
+        "undescribed": "Gráfico sin descripción",
+        "dated": "Fecha: {day} de {month} de {year}",
+        "months": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    },
+}
+PLACES = ("abstract", "stamp", "foot")  # the tags of cells with a place of their own
+MIMES = ("image/svg+xml", "image/png", "image/jpeg", "text/html", "text/markdown", "text/latex", "text/plain")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def compose(nb, language: str) -> dict:
+    """Read a notebook into an article: front matter and blocks of one language, their Markdown as it is.
+
+    With an abstract, the second paragraph of the title's cell is the authors' line. Raises UserError on an
+    unknown language or a label used twice.
+    """
+    if language not in WORDS:
+        raise UserError(f"no report language {language!r}", f"use one of: {', '.join(WORDS)}")
+    cells = [cell for cell in nb.cells if language in _tags(cell) or not _tags(cell) & WORDS.keys()]
+    front = {name: "\n\n".join(_words(cell) for cell in cells if name in _tags(cell)) for name in PLACES}
+    front |= {"title": "", "byline": ""}
+    blocks = []
+    for cell in (cell for cell in cells if not _tags(cell) & set(PLACES)):
+        if cell.cell_type == "markdown" and cell.source.startswith("# ") and not front["title"]:
+            front["title"], front["byline"], rest = _title(cell.source, authors=bool(front["abstract"]))
+            blocks.append({"kind": "text", "text": rest})
+        else:
+            blocks += _blocks(cell)
+    words = {"language": language, **WORDS[language]}
+    article = {name: {"kind": "front", "text": text} for name, text in front.items()}
+    return article | {"words": words, "date": _date(nb), "blocks": blocks, "labels": _number(blocks, words)}
+
+
+def _tags(cell) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def _title(source: str, authors: bool) -> tuple[str, str, str]:
+    """Split the title's cell into its heading, the authors' line if there is one, and the rest."""
+    title, _, rest = source.partition("\n")
+    byline, _, rest = rest.strip().partition("\n\n") if authors else ("", "", rest)
+    return title, byline, rest
+
+
+def _words(cell) -> str:
+    """Read a cell with a place of its own as Markdown."""
+    return "\n\n".join(block.get("text") or _literal(block.get("raw", "")) for block in _blocks(cell))
+
+
+def _literal(text: str) -> str:
+    """Escape plain text, which for a string shown by a cell is its Python literal."""
+    return literal(ast.literal_eval(text) if text.startswith(("'", '"')) else text)
+
+
+def _blocks(cell) -> Iterator[dict]:
+    """Read a cell into the blocks it shows: its Markdown, or its outputs."""
+    if cell.cell_type == "markdown":
+        yield {"kind": "text", "text": cell.source}
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            yield {"kind": "error", "raw": strip_ansi(f"{output.ename}: {output.evalue}")}
+        elif output.output_type != "stream":
+            yield from _shown(output)
+        elif output.name == "stdout" and _tags(cell) & {"show-stdout", *PLACES}:
+            yield {"kind": "raw", "raw": strip_ansi(output.text)}
+
+
+def _shown(output) -> Iterator[dict]:
+    """Read one display output as a figure, a table, Markdown or plain text; a widget shows nothing."""
+    mime = next((m for m in MIMES if m in output.data and WIDGET not in output.data), "")
+    value, caption = output.data.get(mime), output.metadata.get("fmnist", {})
+    if mime.startswith("image/"):
+        file = os.path.basename(output.metadata.get("filenames", {}).get(mime, ""))
+        yield {**caption, "kind": "figure", "mime": mime, "data": value, "file": file}
+    elif mime == "text/html":
+        html = BeautifulSoup(value, "html.parser")
+        yield {**caption, **_grid(html.table)} if html.table else {"kind": "raw", "raw": html.get_text()}
+    elif mime in ("text/markdown", "text/latex"):
+        yield {"kind": "text", "text": value}
+    elif mime:
+        yield {"kind": "raw", "raw": strip_ansi(value)}
+
+
+def _grid(table) -> dict:
+    """Read an HTML table into rows of cells; columns count from the right, where no cell spans rows."""
+    rows = [[_cell(cell) for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
+    heads, width = len(table.select("thead tr")), max(sum(cell["columns"] for cell in row) for row in rows)
+    columns = [[row[-i]["text"] for row in rows[heads:] if len(row) >= i] for i in range(width, 0, -1)]
+    for row in rows:
+        for cell, column in zip(reversed(row), reversed(columns), strict=False):
+            cell["numeric"] = cell["columns"] == 1 and looks_numeric(column)
+    longest = [max(map(len, column), default=0) for column in columns]
+    return {"kind": "table", "heads": rows[:heads], "rows": rows[heads:], "longest": longest}
+
+
+def _cell(cell) -> dict:
+    """Read a table cell: its text, whether it is a header, and how many columns and rows it spans."""
+    text = re.sub(r"[ \t\n]+", " ", cell.get_text()).strip(" ")
+    spans = {"columns": int(cell.get("colspan", 1)), "rows": int(cell.get("rowspan", 1))}
+    return {"text": text, "head": cell.name == "th", **spans}
+
+
+def _number(blocks: list[dict], words: dict) -> dict[str, str]:
+    """Number the labelled figures, tables and equations; map each label to the words of a reference to it."""
+    labels, counts = {}, {"figure": 0, "table": 0}
+    for block in blocks:
+        kind = block["kind"]
+        if kind in counts and "label" in block:
+            counts[kind] += 1
+            count = roman(counts[kind]) if kind == "table" else counts[kind]
+            block["number"] = f"{words[kind]}\u00a0{count}"
+            if block["label"] in labels:
+                raise UserError(f"the label {block['label']!r} is used twice", "rename one of the two")
+            labels[block["label"]] = block["number"]
+    equations = re.findall(r"\{#(eq-[\w-]+)\}", "\n".join(b.get("text", "") for b in blocks))
+    return labels | {name: f"{words['equation']}\u00a0({n})" for n, name in enumerate(equations, 1)}
+
+
+def roman(n: int) -> str:
+    """Write 4 as IV."""
+    numerals = ((50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
+    return next((numeral + roman(n - value) for value, numeral in numerals if n >= value), "")
+
+
+def _date(nb) -> datetime | None:
+    """Find the date of the article: of its newest run, else SOURCE_DATE_EPOCH, never of the build."""
+    if date := nb.metadata.get("fmnist", {}).get("date"):
+        return datetime.fromisoformat(date)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.fromtimestamp(int(epoch), UTC) if epoch else None

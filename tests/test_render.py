@@ -1,0 +1,282 @@
+"""The article: the same numbers in HTML and PDF, markup as text, no network, no script."""
+
+import functools
+import itertools
+import re
+import shutil
+import subprocess
+from io import BytesIO
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
+from nbconvert.exporters import get_exporter
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from pypdf import PdfReader
+
+from fmnist_lib import UserError
+from fmnist_lib.display import Figure, Table, literal, looks_numeric, number, say
+from fmnist_lib.render import ArticleHTMLExporter, ArticlePDFExporter
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HOSTILE = r"<script>alert(1)</script> $x_1$ #h _a_ **b** @fig-loss \alpha -- {{ 7 }} `c`"
+STAMP = "QUICK RUN · 2 epochs of 5,000 images · seeds 0 · cpu, bf16"
+
+
+def markdown(source: str, *tags: str):
+    return new_markdown_cell(source, metadata={"tags": list(tags)})
+
+
+def shown(item, *tags: str):
+    """A code cell that has shown `item`, as its kernel would have stored it."""
+    if isinstance(item, (Figure, Table)):
+        data, metadata = item._repr_mimebundle_()
+    elif isinstance(item, pd.DataFrame):
+        data, metadata = {"text/html": item.to_html(), "text/plain": str(item)}, {}
+    elif isinstance(item, str):
+        data, metadata = {"text/plain": repr(item)}, {}
+    else:
+        data, metadata = {"text/markdown": item.data}, {}
+    output = new_output("display_data", data=data, metadata=metadata)
+    return new_code_cell("secret_code()", outputs=[output], metadata={"tags": list(tags)})
+
+
+@functools.cache
+def curve(label: str, wide: bool = False) -> Figure:
+    figure, ax = plt.subplots(figsize=(7 if wide else 3.4, 2))
+    ax.plot([1, 2, 3], [3, 1, 2])
+    caption = f"Loss $\\mathcal{{L}}$ of {label} (cf. [@tab-b])."
+    return Figure(figure, label, caption, f"A curve of {label}", wide)
+
+
+def frame(columns: int = 3) -> pd.DataFrame:
+    values = np.arange(14 * columns).reshape(14, columns) / 7
+    names = pd.Index([f"CNN{k}-512-0.{k}" for k in range(14)], name="model")
+    return pd.DataFrame(values, index=names, columns=[f"c{i}" for i in range(columns)])
+
+
+def notebook(*cells, language: str = "en", date: str | None = "2026-03-14T09:26:53+00:00"):
+    """A notebook with everything an article has, then `cells`; the same from call to call."""
+    nb = new_notebook(metadata={"papermill": {"parameters": {"language": language}}})
+    if date:
+        nb.metadata["fmnist"] = {"date": date}
+    nb.cells = [
+        markdown("# A classifier of $28 \\times 28$ images\n\nA. Author, *Somewhere*", "en"),
+        markdown("# Un clasificador\n\nA. Autora, *Algún lugar*", "es"),
+        shown(say(language, en="We reproduce it.", es="Lo reproducimos."), "abstract"),
+        shown(STAMP, "stamp"),
+        shown(say("en", en="runs 3f9a · `make report`"), "foot"),
+        markdown("## Method\n\nSee [@fig-b], [@fig-a; @tab-b] and [@eq-loss].\n\n$$ a^2 $$ {#eq-loss}", "en"),
+        markdown("## Método\n\nVéase [@fig-b], [@fig-a; @tab-b] y [@eq-loss].\n\n$$ a^2 $$ {#eq-loss}", "es"),
+        shown(curve("fig-a")),
+        shown(Table(frame(), "tab-a", "The sweep.", language=language)),
+        markdown("#### Details\n\nText."),
+        shown(curve("fig-b", wide=True)),
+        shown(Table(frame(10), "tab-b", "Ours and theirs (see [@fig-a]).", wide=True, note="Runs 3f9a.")),
+        *cells,
+        markdown("## References\n\n1. H. Xiao. [arXiv](https://arxiv.org/abs/1708.07747), 2017."),
+    ]
+    for i, cell in enumerate(nb.cells):
+        cell.id = f"cell-{i}"
+    return nb
+
+
+def html(nb, **options) -> BeautifulSoup:
+    return BeautifulSoup(ArticleHTMLExporter(**options).from_notebook_node(nb)[0], "html.parser")
+
+
+def pages(nb, **options) -> list[str]:
+    pdf, _ = ArticlePDFExporter(**options).from_notebook_node(nb)
+    return [page.extract_text().replace("\u00a0", " ") for page in PdfReader(BytesIO(pdf)).pages]
+
+
+def squeezed(text: str) -> str:
+    """The text without its white space, which a PDF places where it likes."""
+    return re.sub(r"\s", "", text)
+
+
+@pytest.mark.parametrize("words", [("en", "Figure", "Table"), ("es", "Figura", "Tabla")])
+def test_captions_have_the_same_numbers_in_both_outputs(words):
+    language, figure, table = words
+    nb = notebook(language=language)
+    expected = {f"{figure} 1. Loss", f"{figure} 2. Loss", f"{table} I. The", f"{table} II. Ours"}
+    caption = rf"(?:{figure}|{table}) [\dIVX]+\. \w+"
+    text = " ".join(c.get_text() for c in html(nb).select("figcaption"))
+    in_html, in_pdf = (re.findall(caption, t) for t in (text.replace("\u00a0", " "), " ".join(pages(nb))))
+    assert sorted(in_html) == sorted(in_pdf) == sorted(expected)
+
+
+def test_references_lead_to_their_targets_under_the_target_s_number():
+    page = html(notebook())
+    links = {a["href"]: a.get_text().replace("\u00a0", " ") for a in page.select("main a[href^='#']")}
+    assert links == {"#fig-a": "Figure 1", "#fig-b": "Figure 2", "#tab-b": "Table II", "#eq-loss": "Eq. (1)"}
+    assert all(page.find(id=href[1:]) for href in links)
+    assert "See Figure 2, Figure 1, Table II and Eq. (1)." in pages(notebook())[0].replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("exporter", "source", "named"),
+    [
+        (ArticleHTMLExporter, "See [@fig-los].", "fig-los"),
+        (ArticleHTMLExporter, "See [there](#nowhere).", "nowhere"),
+        (ArticleHTMLExporter, r"$\nosuchmacro{x}$", r"\nosuchmacro"),
+        (ArticlePDFExporter, r"$\nosuchmacro{x}$", r"\nosuchmacro"),
+    ],
+)
+def test_a_wrong_reference_or_an_unknown_macro_fails_the_build_by_name(exporter, source, named):
+    with pytest.raises(UserError) as error:
+        exporter().from_notebook_node(notebook(markdown(source)))
+    assert named in error.value.cause and "\n" not in error.value.cause
+
+
+def test_a_label_used_twice_fails_the_build():
+    with pytest.raises(UserError, match="fig-a"):
+        html(notebook(shown(curve("fig-a"))))
+
+
+def test_html_asks_no_network_and_runs_no_script():
+    remote = "![picture](https://example.org/a.png) <img src=https://example.org/b.png>"
+    page = html(notebook(markdown(remote)))
+    assert not page.select("script, link, iframe, object, embed, base, form")
+    assert "default-src 'none'" in page.find("meta", {"http-equiv": "Content-Security-Policy"})["content"]
+    assert not [tag for tag in page.find_all(True) for name in tag.attrs if name.startswith("on")]
+    assert all(image["src"].startswith("data:image/") for image in page.find_all("img"))
+    styles = [s.get_text() for s in page.find_all("style")] + [t["style"] for t in page.select("[style]")]
+    assert not re.search(r"url\(|@import|https?:", " ".join(styles))
+    assert "secret_code" not in str(page)
+
+
+def test_html_can_be_heard_and_walked_by_keyboard():
+    page = html(notebook(language="es"))
+    assert page.html["lang"] == "es"
+    assert len(page.find_all("h1")) == 1 and page.main and page.header and page.footer
+    levels = [int(h.name[1]) for h in page.find_all(re.compile("^h[1-6]$"))]
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels))
+    assert all(image.get("alt") for image in page.find_all("img"))
+    assert all(cell.get("scope") in ("row", "col") for cell in page.find_all("th"))
+    region = {"role": "region", "tabindex": "0"}
+    assert all(table.find_parent(attrs=region) for table in page.find_all("table"))
+    assert len({tag["id"] for tag in page.select("[id]")}) == len(page.select("[id]"))
+
+
+def test_markup_in_a_value_reaches_both_outputs_as_text():
+    error = new_output("error", ename="ValueError", evalue=HOSTILE, traceback=[])
+    hostile = pd.DataFrame({"name": [HOSTILE], HOSTILE: [1.5]})
+    places = [
+        shown(HOSTILE, "foot"),
+        shown(say("en", en=f"It is {literal(HOSTILE)}.")),
+        shown(Table(hostile, "tab-x", f"A {literal(HOSTILE)}.", note=literal(HOSTILE), wide=True)),
+        shown(hostile),
+        new_code_cell("x", outputs=[error]),
+    ]
+    nb, times = notebook(*places), 9  # a frame holds it twice, the foot is there beside the notebook's own
+    page = html(nb)
+    assert page.body.get_text().count(HOSTILE) == times and not page.find("script")
+    assert squeezed("".join(pages(nb))).count(squeezed(HOSTILE)) >= times
+
+
+def test_the_stamp_is_on_every_page_and_the_foot_too():
+    text = pages(notebook(*[markdown("word " * 900) for _ in range(3)]))
+    assert len(text) > 2
+    assert all(squeezed(STAMP) in squeezed(page) and "3f9a · make report" in page for page in text)
+    page = html(notebook())
+    assert STAMP in page.header.get_text() and STAMP in page.footer.get_text()
+
+
+@pytest.mark.parametrize("exporter", [ArticleHTMLExporter, ArticlePDFExporter])
+def test_a_rebuild_gives_the_same_bytes(exporter):
+    first, second = (exporter().from_notebook_node(notebook())[0] for _ in range(2))
+    assert first == second
+
+
+def test_the_date_is_the_newest_run_s_else_source_date_epoch_and_never_the_clock_s(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1660089600")
+    assert "Dated: 14 March 2026" in html(notebook()).header.get_text()
+    assert "Fecha: 10 de agosto de 2022" in pages(notebook(language="es", date=None))[0]
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert "Dated" not in html(notebook(date=None)).header.get_text()
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(date=None))
+    assert not re.search(rb"(Create|Creation|Modify|Mod)Date", pdf)
+
+
+def test_a_language_keeps_its_own_cells_and_those_of_no_language():
+    page = html(notebook(language="en"), language="es")
+    text = page.get_text()
+    assert page.h1.get_text() == "Un clasificador" and "Método" in text and "Method\n" not in text
+    assert "Details" in text and [h.get_text() for h in page.find_all("h2")] == ["I. Método", "References"]
+    with pytest.raises(UserError, match="'fr'"):
+        html(notebook(), language="fr")
+
+
+@pytest.mark.parametrize("name", ["fmnist-html", "fmnist-pdf"])
+def test_any_notebook_can_be_exported_through_the_registered_names(name):
+    streams = [new_output("stream", name=n, text=f"on {n}") for n in ("stdout", "stderr")]
+    plot = curve("fig-a").data  # without its metadata
+    widget = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "0%| | 0/3"}
+    grouped = frame(2).T.set_index([["u", "u"], [1, 2]])
+    nb = new_notebook(
+        cells=[
+            markdown("# 1. A plain notebook\n\nQuestion and answer."),
+            new_code_cell("x", outputs=streams),
+            new_code_cell("x", outputs=streams, metadata={"tags": ["show-stdout"]}),
+            new_code_cell("x", outputs=[new_output("display_data", data=data) for data in (plot, widget)]),
+            shown(frame().reset_index()),
+            shown(grouped),
+            markdown("# A second title\n\n| a | b |\n|--|--:|\n| 1 | 2 |\n\n@user wrote to a@b.org"),
+        ]
+    )
+    output, resources = get_exporter(name)().from_notebook_node(nb, {"metadata": {"name": "plain"}})
+    assert not resources.get("outputs")
+    if name == "fmnist-pdf":
+        text = "\n".join(page.extract_text() for page in PdfReader(BytesIO(output)).pages)
+    else:
+        text = BeautifulSoup(output, "html.parser").body.get_text()
+    assert all(words in text for words in ("1. A plain notebook", "on stdout", "CNN3-512-0.3", "@user wrote"))
+    assert not any(words in text for words in ("on stderr", "0/3", "Figure 1", "Table I."))
+
+
+def test_large_drawings_travel_as_png_and_svg_bytes_depend_on_the_drawing_alone():
+    figure, ax = plt.subplots()
+    ax.plot(np.random.default_rng(0).random(60_000), ",")
+    assert "image/png" in Figure(figure, "fig-big", "Big.", "Dots").data
+    assert curve.__wrapped__("fig-a").data == curve.__wrapped__("fig-a").data
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "language", "sign", "text"),
+    [
+        (1234.567, 2, "en", "", "1,234.57"),
+        (1204298, 0, "es", "", "1\u202f204\u202f298"),
+        (-0.5, 1, "es", "+", "−0,5"),
+        (0.5, 1, "en", "+", "+0.5"),
+        (float("nan"), 1, "es", "", "—"),
+    ],
+)
+def test_numbers_are_written_as_their_language_does(value, digits, language, sign, text):
+    assert number(value, digits, language, sign) == text
+
+
+def test_numeric_columns_are_told_from_names_and_dashes():
+    assert looks_numeric(["1,204", "0.217 ± 0.002", "—", "−0,5 [−1, 0]", "92 %"])
+    assert not looks_numeric(["CNN3-512-0.1", "1"]) and not looks_numeric(["—", ""])
+
+
+@pytest.mark.skipif(not BROWSER, reason="no chromium here")
+def test_a_phone_shows_the_article_without_sideways_scrolling(tmp_path):
+    (tmp_path / "article.html").write_text(str(html(notebook(markdown("`" + "x" * 200 + "`")))))
+    (tmp_path / "phone.html").write_text(
+        """<iframe src="article.html" style="width: 390px; height: 800px; border: 0"></iframe><p></p><script>
+        onload = () => { const page = document.querySelector("iframe").contentDocument.documentElement;
+        document.querySelector("p").textContent = `${page.scrollWidth} of ${page.clientWidth}`; }</script>"""
+    )
+    options = (
+        "--headless --no-sandbox --disable-gpu --no-first-run --hide-scrollbars "
+        "--disable-background-networking --disable-component-update --disable-sync "
+        "--allow-file-access-from-files --dump-dom"
+    )
+    command = [BROWSER, *options.split(), f"--user-data-dir={tmp_path}", (tmp_path / "phone.html").as_uri()]
+    page = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "<p>390 of 390</p>" in page.stdout
