@@ -1,0 +1,74 @@
+"""The command line: ``python -m fmnist_lib report``, ``reference``, ``runs``, ``fetch``. Each does one call."""
+
+import argparse
+import signal
+import sys
+
+from fmnist_lib import UserError, params
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0, 1 after an error that has been explained, or 130 after an interruption."""
+    parser = argparse.ArgumentParser(prog="python -m fmnist_lib", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    report = commands.add_parser("report", help="train what is missing and make the report")
+    report.add_argument("file", nargs="?", help="a params file; params/quick.yaml unless given")
+    report.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="override a parameter"
+    )
+    report.set_defaults(run=run_report)
+    commands.add_parser("reference", help="the paper's protocol into reports/reference").set_defaults(run=run_reference)
+    listing = commands.add_parser("runs", help="list the finished runs")
+    listing.add_argument("--runs-dir", default="", help="the folder of runs; the project's runs/ unless given")
+    listing.set_defaults(run=run_list)
+    fetch = commands.add_parser("fetch", help="get the data set and verify it")
+    fetch.add_argument("--data-dir", default="", help="where to; the project's data/ unless given")
+    fetch.set_defaults(run=run_fetch)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on where it stopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run_report(options):
+    """Make a report and say where it is."""
+    from fmnist_lib import report
+
+    folder = report.make(options.file, params.checked(dict(options.p)))
+    print(f"Done: {folder / 'report.html'} and report.pdf")
+
+
+def run_reference(options):
+    """Make the one report that is tracked, its runs beside it."""
+    from fmnist_lib import ROOT, report
+
+    folder = ROOT / "reports" / "reference"
+    report.make(ROOT / "params" / "paper.yaml", {"runs_dir": str(folder / "runs")}, folder)
+    print(f"Done: {folder / 'report.html'} and report.pdf")
+
+
+def run_list(options):
+    """Print the finished runs, a line each."""
+    from fmnist_lib import runs
+
+    frame = runs.frame(params.runs_folder(options.runs_dir))
+    columns = ["run", "epochs", "best_epoch", "best_val_loss", "best_val_accuracy", "seconds", "megabytes"]
+    print("No runs yet." if frame.empty else frame[columns].to_string(index=False))
+
+
+def run_fetch(options):
+    """Fetch the data set and say where it is."""
+    from fmnist_lib import data
+
+    print(data.fetch(options.data_dir))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

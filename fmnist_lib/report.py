@@ -1,0 +1,85 @@
+"""The one command: check the parameters, run the notebooks in order, render the report. Torch is not imported here."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from fmnist_lib import ROOT, UserError, params, protocol
+
+NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
+
+
+def check(values: dict):
+    """Raise UserError unless every parameter, and every training of the study, is possible."""
+    checked = params.checked(protocol.DEFAULTS | values)
+    resolved = checked | {"device": "cpu", "precision": "fp32"}
+    for recipe in protocol.grid(resolved) + protocol.rivals(resolved):
+        protocol.retraining(recipe, 1, resolved)
+
+
+def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
+    """Run the five notebooks with a params file and overrides; return the folder of the finished report.
+
+    It is ``reports/<file's name>``, with a hash of the overrides if there are any. Each notebook and the report are
+    made aside and renamed when they are whole, so an older one survives a failure.
+    """
+    file = Path(file or ROOT / "params" / "quick.yaml")
+    values = params.read_file(file) | overrides
+    check(values)
+    out = (out or ROOT / "reports" / _name(file, overrides)).absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".making-", dir=out))
+    try:
+        for i, name in enumerate(NOTEBOOKS, 1):
+            print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
+            _execute(name, values | {"out": str(out)}, aside / f"{name}.ipynb")
+            os.replace(aside / f"{name}.ipynb", out / f"{name}.ipynb")
+        _render(out / "report.ipynb", out, aside)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return out
+
+
+def _name(file: Path, overrides: dict) -> str:
+    digest = hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{file.stem}-{digest}" if overrides else file.stem
+
+
+def _execute(name: str, values: dict, target: Path):
+    """Run one notebook under papermill; UserError with the notebook's own last words if it fails."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    for logger in ("papermill", "papermill.translators", "papermill.parameterize"):
+        logging.getLogger(logger).setLevel(logging.ERROR)  # a params file serves five notebooks: not each has each name
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            papermill.execute_notebook(
+                str(ROOT / "notebooks" / f"{name}.ipynb"), str(target), values, kernel_name="python3",
+                progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
+            )  # fmt: skip
+    except PapermillExecutionError as error:
+        cause, _, fix = error.evalue.partition("\nFix: ")
+        again = "mend it and run the same command again: what is finished is kept"
+        raise UserError(f"notebooks/{name}.ipynb: {error.ename}: {cause}", fix or again) from error
+
+
+def _render(notebook: Path, out: Path, aside: Path):
+    """Write report.html and report.pdf beside the executed notebook."""
+    import nbformat
+
+    from fmnist_lib.render import ArticleHTMLExporter, ArticlePDFExporter
+
+    node = nbformat.read(notebook, 4)
+    for suffix, exporter in (("html", ArticleHTMLExporter), ("pdf", ArticlePDFExporter)):
+        content, _ = exporter().from_notebook_node(node)
+        made = aside / f"report.{suffix}"
+        made.write_bytes(content if isinstance(content, bytes) else content.encode())
+        os.replace(made, out / made.name)
