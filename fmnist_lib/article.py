@@ -37,7 +37,7 @@ WORDS = {
         "months": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
     },
 }
-PLACES = ("abstract", "stamp", "foot")  # the tags of cells with a place of their own
+PLACES = ("abstract", "stamp", "foot", "date")  # the tags of cells with a place of their own
 MIMES = ("image/svg+xml", "image/png", "image/jpeg", "text/html", "text/markdown", "text/latex", "text/plain")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -62,7 +62,7 @@ def compose(nb, language: str) -> dict:
             blocks += _blocks(cell)
     words = {"language": language, **WORDS[language]}
     article = {name: {"kind": "front", "text": text} for name, text in front.items()}
-    return article | {"words": words, "date": _date(nb), "blocks": blocks, "labels": _number(blocks, words)}
+    return article | {"words": words, "date": _date(front["date"]), "blocks": blocks, "labels": _number(blocks, words)}
 
 
 def _tags(cell) -> set[str]:
@@ -156,9 +156,9 @@ def roman(n: int) -> str:
     return next((numeral + roman(n - value) for value, numeral in numerals if n >= value), "")
 
 
-def _date(nb) -> datetime | None:
-    """Find the date of the article: of its newest run, else SOURCE_DATE_EPOCH, never of the build."""
-    if date := nb.metadata.get("fmnist", {}).get("date"):
-        return datetime.fromisoformat(date)
+def _date(shown: str) -> datetime | None:
+    """Find the date of the article: the one its notebook shows, else SOURCE_DATE_EPOCH, never that of the build."""
+    if date := re.search(r"\d{4}-\d\d-\d\d", shown.replace("\\", "")):
+        return datetime.fromisoformat(date[0])
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
     return datetime.fromtimestamp(int(epoch), UTC) if epoch else None

@@ -7,6 +7,7 @@ a table are text.
 
 import base64
 import io
+import itertools
 import math
 import re
 from html import escape
@@ -117,12 +118,23 @@ def _html(texts: pd.DataFrame) -> str:
     """Write a frame of strings as a table with real headers, each text escaped."""
     sides = ["right" if looks_numeric(list(texts[name])) else "left" for name in texts.columns]
     align = [f' style="text-align: {side}"' for side in sides]
-    heads = [f'<th scope="col">{escape(str(name or ""))}</th>' for name in texts.index.names]
-    heads += [f'<th scope="col"{a}>{escape(str(c))}</th>' for c, a in zip(texts.columns, align, strict=True)]
+    keys = [f'<th scope="col">{escape(str(name or ""))}</th>' for name in texts.index.names]
+    *groups, names = [texts.columns.get_level_values(level) for level in range(texts.columns.nlevels)]
+    rows = [["<td></td>" * len(keys)] + _spans(level) for level in groups]
+    rows.append(keys + [f'<th scope="col"{a}>{escape(str(c))}</th>' for c, a in zip(names, align, strict=True)])
+    head = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     rows = []
     for key, *cells in texts.itertuples():
         keys = key if isinstance(key, tuple) else (key,)
         row = [f'<th scope="row" style="text-align: left">{escape(str(k))}</th>' for k in keys]
         row += [f"<td{a}>{escape(text)}</td>" for text, a in zip(cells, align, strict=True)]
         rows.append(f"<tr>{''.join(row)}</tr>")
-    return f"<table><thead><tr>{''.join(heads)}</tr></thead><tbody>\n{chr(10).join(rows)}\n</tbody></table>"
+    return f"<table><thead>{head}</thead><tbody>\n{chr(10).join(rows)}\n</tbody></table>"
+
+
+def _spans(level: pd.Index) -> list[str]:
+    """Write one level of grouped column names, each over the columns of its group."""
+    runs = [(name, len(list(group))) for name, group in itertools.groupby(level)]
+    return [
+        f'<th scope="colgroup" colspan="{n}" style="text-align: center">{escape(str(name))}</th>' for name, n in runs
+    ]
