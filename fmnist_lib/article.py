@@ -62,7 +62,7 @@ def compose(nb, language: str) -> dict:
             blocks += _blocks(cell)
     words = {"language": language, **WORDS[language]}
     article = {name: {"kind": "front", "text": text} for name, text in front.items()}
-    return article | {"words": words, "date": _date(front["date"]), "blocks": blocks, "labels": _number(blocks, words)}
+    return article | {"words": words, "day": _date(front["date"]), "blocks": blocks, "labels": _number(blocks, words)}
 
 
 def _tags(cell) -> set[str]:

@@ -34,9 +34,7 @@ DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SILENCE = 10  # seconds without an answer after which a connection is given up
 
 
-def load(
-    part: Literal["train", "test"], device="cpu", data_dir: Path | str | None = None
-) -> tuple[Tensor, Tensor]:
+def load(part: Literal["train", "test"], device="cpu", data_dir: Path | str | None = None) -> tuple[Tensor, Tensor]:
     """Read one part of the data set: images uint8 [N, 1, 28, 28] and labels int64 [N], on the device.
 
     N is 60,000 (train) or 10,000 (test). Raises UserError naming the file that is missing or damaged.

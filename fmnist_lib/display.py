@@ -120,7 +120,7 @@ def _html(texts: pd.DataFrame) -> str:
     align = [f' style="text-align: {side}"' for side in sides]
     keys = [f'<th scope="col">{escape(str(name or ""))}</th>' for name in texts.index.names]
     *groups, names = [texts.columns.get_level_values(level) for level in range(texts.columns.nlevels)]
-    rows = [["<td></td>" * len(keys)] + _spans(level) for level in groups]
+    rows = [["<td></td>" * len(keys), *_spans(level)] for level in groups]
     rows.append(keys + [f'<th scope="col"{a}>{escape(str(c))}</th>' for c, a in zip(names, align, strict=True)])
     head = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     rows = []

@@ -62,8 +62,8 @@ def _execute(name: str, values: dict, target: Path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             papermill.execute_notebook(
-                str(ROOT / "notebooks" / f"{name}.ipynb"), str(target), values, kernel_name="python3",
-                progress_bar=False, stdout_file=sys.stdout, stderr_file=sys.stderr,
+                ROOT / "notebooks" / f"{name}.ipynb", target, values, kernel_name="python3", progress_bar=False,
+                stdout_file=sys.stdout, stderr_file=sys.stderr, extra_arguments=["--IPKernelApp.log_level=40"],
             )  # fmt: skip
     except PapermillExecutionError as error:
         cause, _, fix = error.evalue.partition("\nFix: ")

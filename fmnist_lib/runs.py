@@ -7,20 +7,19 @@ when its run.json does. Times and the environment are in run.json alone, so the 
 import hashlib
 import io
 import json
-import os
-import platform
-import shutil
+import math
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 
 from fmnist_lib import UserError
+from fmnist_lib.files import locked, write_file
 from fmnist_lib.recipe import Recipe
 
 COLUMNS = ["epoch", "train_loss", "val_loss", "val_accuracy"]
-CHECKPOINT, WEIGHTS, TEST = "checkpoint.safetensors", "weights.safetensors", "test.csv"
+WEIGHTS, TEST = "weights.safetensors", "test.csv"
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,9 @@ class Run:
 
     @property
     def best(self) -> pd.Series:
-        """Return the row of minimum validation loss, the earliest on a tie (paper, section III)."""
-        return self.history.loc[self.history["val_loss"].idxmin()]
+        """Return the row of minimum validation loss, the earliest on a tie (paper, section III); else the last."""
+        losses = self.history["val_loss"]
+        return self.history.loc[losses.idxmin() if losses.notna().any() else losses.index[-1]]
 
     @property
     def best_epoch(self) -> int:
@@ -74,11 +74,9 @@ def folder(runs_dir: Path, recipe: Recipe) -> Path:
     return Path(runs_dir) / recipe.name
 
 
-def lock(runs_dir: Path, recipe: Recipe) -> FileLock:
-    """Return the lock of the one process that may write a run; the kernel releases it when that process dies."""
-    path = Path(runs_dir) / ".locks" / f"{recipe.name}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(path)
+def lock(runs_dir: Path, recipe: Recipe) -> AbstractContextManager:
+    """Return the lock of the one process that may write a run."""
+    return locked(Path(runs_dir) / ".locks" / f"{recipe.name}.lock")
 
 
 def find(runs_dir: Path, recipe: Recipe, weights: bool = False) -> Run | None:
@@ -100,12 +98,24 @@ def find(runs_dir: Path, recipe: Recipe, weights: bool = False) -> Run | None:
 def read(place: Path) -> Run:
     """Read the run in a folder, its recipe and history verified by SHA-256; UserError naming what is damaged."""
     try:
-        record = json.loads((place / "run.json").read_text("utf-8"))
-        files = {name: _verified(place / name, record["files"][name]) for name in ("recipe.json", "history.csv")}
-        recipe = Recipe(**json.loads(files["recipe.json"]))
+        record = _record(place)
+        contents = {name: _verified(place / name, record["files"][name]) for name in ("recipe.json", "history.csv")}
+        recipe = Recipe(**json.loads(contents["recipe.json"]))
+        run = Run(recipe, place, parse_history(contents["history.csv"].decode()), record)
+        if record["status"] != _status(recipe, run.history.to_dict("records")):
+            raise ValueError(f"status {record['status']} with {len(run.history)} of {recipe.epochs} epochs")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{place / 'run.json'} is damaged: {error}", f"delete {place} and train it again") from error
-    return Run(recipe, place, parse_history(files["history.csv"].decode()), record)
+    return run
+
+
+def _record(place: Path) -> dict:
+    return json.loads((place / "run.json").read_text("utf-8"))
+
+
+def _status(recipe: Recipe, history: list[dict]) -> str:
+    losses = [history[-1]["train_loss"]] + ([history[-1]["val_loss"]] if recipe.val_images else [])
+    return "finished" if len(history) == recipe.epochs and all(map(math.isfinite, losses)) else "diverged"
 
 
 def _verified(path: Path, expected: dict) -> bytes:
@@ -119,13 +129,11 @@ def _verified(path: Path, expected: dict) -> bytes:
 def frame(runs_dir: Path) -> pd.DataFrame:
     """List the finished runs, a row each: the recipe's fields, the best epoch and its scores, seconds, megabytes."""
     rows = []
-    for path in sorted(Path(runs_dir).glob("*/run.json")):
+    for path in sorted(Path(runs_dir).glob("[!.]*/run.json")):
         run = read(path.parent)
-        size = sum(file["bytes"] for file in run.record["files"].values()) / 1e6
-        best = {} if run.history["val_loss"].isna().all() else run.best.add_prefix("best_").to_dict()
-        rows.append(
-            vars(run.recipe) | best | {"seconds": run.record["seconds"], "megabytes": size, "run": run.folder.name}
-        )
+        megabytes = sum(file["bytes"] for file in run.record["files"].values()) / 1e6
+        cost = {"seconds": run.record["seconds"], "megabytes": megabytes, "run": run.folder.name}
+        rows.append(vars(run.recipe) | run.best.add_prefix("best_").to_dict() | cost)
     return pd.DataFrame(rows)
 
 
@@ -143,33 +151,32 @@ def write(runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, ti
     """Write a finished run, run.json last; UserError naming the path and the free space on failure."""
     from safetensors.torch import save
 
-    place, diverged = folder(runs_dir, recipe), len(history) < recipe.epochs
+    place = folder(runs_dir, recipe)
     contents = {
         "recipe.json": recipe.json.encode(),
         "history.csv": history_csv(history).encode(),
         WEIGHTS: save(weights),
     }
-    for name, data in contents.items():
-        write_file(place / name, data)
-    files = {name: _sealed(content) for name, content in contents.items()}
-    record = {"status": "diverged" if diverged else "finished", "id": recipe.id, **times}
-    record |= {"environment": environment, "files": files}
-    write_file(place / "run.json", _json(record))
-    (place / CHECKPOINT).unlink(missing_ok=True)
+    for name, content in contents.items():
+        write_file(place / name, content)
+    sealed = {name: _sealed(content) for name, content in contents.items()}
+    record = {"status": _status(recipe, history), "id": recipe.id, **times}
+    write_file(place / "run.json", _json(record | {"environment": environment, "files": sealed}))
     return read(place)
 
 
 def attach(run: Run, name: str, content: bytes):
     """Keep a file made from a run beside it, with its SHA-256 in run.json."""
     write_file(run.folder / name, content)
-    files = run.record["files"] | {name: _sealed(content)}
-    write_file(run.folder / "run.json", _json(run.record | {"files": files}))
+    record = _record(run.folder)
+    record["files"][name] = _sealed(content)
+    write_file(run.folder / "run.json", _json(record))
 
 
 def attached(run: Run, name: str) -> bytes | None:
     """Return such a file, verified, or None if it has not been made."""
-    record = json.loads((run.folder / "run.json").read_text("utf-8"))
-    return _verified(run.folder / name, record["files"][name]) if name in record["files"] else None
+    sealed = _record(run.folder)["files"]
+    return _verified(run.folder / name, sealed[name]) if name in sealed else None
 
 
 def _sealed(content: bytes) -> dict:
@@ -180,71 +187,12 @@ def _json(record: dict) -> bytes:
     return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
 
 
-def write_file(path: Path, data: bytes):
-    """Write aside, fsync, rename: the file is there whole or not at all."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        free = shutil.disk_usage(next(p for p in path.absolute().parents if p.exists())).free
-        cause = f"cannot write {path}: {error.strerror or error} ({free:,} bytes free)"
-        raise UserError(cause, "free some space or choose another folder, then run the same command again") from error
-
-
-def set_aside(runs_dir: Path, recipe: Recipe) -> Path:
-    """Rename a damaged run's folder, so that it can be looked at and no longer counts."""
+def set_aside(runs_dir: Path, recipe: Recipe) -> Path | None:
+    """Rename a damaged run's folder, so that it can be looked at and no longer counts; None if another process did."""
     place = folder(runs_dir, recipe)
-    aside = next(p for i in range(1, 10**6) if not (p := place.with_name(f".damaged-{place.name}-{i}")).exists())
-    place.rename(aside)
-    return aside
-
-
-def write_checkpoint(runs_dir: Path, recipe: Recipe, history: list[dict], tensors: dict, seconds: float):
-    """Keep what the next epoch starts from, in one file."""
-    from safetensors.torch import save
-
-    metadata = {"history": history_csv(history), "seconds": repr(seconds)}
-    write_file(folder(runs_dir, recipe) / CHECKPOINT, save(tensors, metadata))
-
-
-def read_checkpoint(runs_dir: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | None:
-    """Return (history, tensors, seconds so far) of an unfinished run, or None; one that does not read is discarded."""
-    from safetensors import SafetensorError, safe_open
-
-    path = folder(runs_dir, recipe) / CHECKPOINT
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "pt") as file:
-            metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return parse_history(metadata["history"]).to_dict("records"), tensors, float(metadata["seconds"])
-    except (SafetensorError, KeyError, ValueError):
-        path.unlink()
-        return None
-
-
-def environment(device: str) -> dict:
-    """Return where a run was trained: Python, torch, system, processor, cores, and the card if there is one."""
-    import torch
-
-    card = torch.cuda.get_device_name() if device == "cuda" else None
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "card": card,
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    with lock(runs_dir, recipe):
+        try:
+            find(runs_dir, recipe)
+        except UserError:
+            names = (place.with_name(f".damaged-{place.name}-{i}") for i in range(1, 10**6))
+            return place.rename(next(path for path in names if not path.exists()))

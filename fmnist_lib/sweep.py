@@ -3,6 +3,7 @@
 import functools
 import multiprocessing
 import os
+import platform
 import signal
 import threading
 import time
@@ -11,9 +12,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
-from fmnist_lib import UserError, data, models, runs, training
+from fmnist_lib import UserError, checkpoints, data, models, runs, training
 from fmnist_lib.recipe import Recipe
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill (and the epoch under way)
@@ -21,15 +23,15 @@ CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill (and th
 
 def missing(recipes: list[Recipe], runs_dir: Path, weights: bool = False) -> list[Recipe]:
     """Return the recipes that have no finished run, each once; a damaged run is set aside and counts as missing."""
-    found = []
-    for recipe in dict.fromkeys(recipes):
-        try:
-            run = runs.find(runs_dir, recipe, weights)
-        except UserError as error:
-            print(f"{error.cause}. Set aside as {runs.set_aside(runs_dir, recipe)}.")
-            run = None
-        found += [recipe] if run is None else []
-    return found
+    return [recipe for recipe in dict.fromkeys(recipes) if _sound(recipe, runs_dir, weights) is None]
+
+
+def _sound(recipe, runs_dir, weights) -> runs.Run | None:
+    try:
+        return runs.find(runs_dir, recipe, weights)
+    except UserError as error:
+        if aside := runs.set_aside(runs_dir, recipe):
+            print(f"{error.cause}. Set aside as {aside}.")
 
 
 def train(recipes, runs_dir, data_dir=None, workers: int = 0, weights: bool = False) -> list[runs.Run]:
@@ -82,13 +84,13 @@ def _seconds(pool, todo, data_dir) -> float:
 
 def measure(recipe: Recipe, data_dir: Path) -> float:
     """Return the seconds that one image takes in training, from a few batches, validation included in proportion."""
-    batch = recipe.batch
-    few = replace(recipe, train_images=2 * batch, val_images=0, keep="last", folds=0, fold=0, epochs=2)
+    images = min(2 * recipe.batch, recipe.train_images)
+    few = replace(recipe, train_images=images, val_images=0, keep="last", folds=0, fold=0, epochs=2)
     clock = []
     for _ in training.fit(*prepared(few, data_dir), **settings(few)):
         clock.append(time.perf_counter())
     validation = 1 + 0.4 * recipe.val_images / recipe.train_images
-    return (clock[1] - clock[0]) / (2 * batch) * validation
+    return (clock[1] - clock[0]) / images * validation
 
 
 def _watch(futures, todo, runs_dir):
@@ -123,20 +125,19 @@ def train_one(recipe: Recipe, runs_dir: Path, data_dir: Path, weights: bool = Fa
             return
         training.prepare(recipe.threads)
         began, kept = time.perf_counter(), time.monotonic()
-        resume = runs.read_checkpoint(runs_dir, recipe)
+        resume = checkpoints.read(runs_dir, recipe)
         history, tensors, before = resume or ([], None, 0.0)
         model, train, val = prepared(recipe, data_dir)
         for snapshot in training.fit(model, train, val, **settings(recipe), resume=resume and resume[:2]):
             history, tensors = snapshot.history, snapshot.tensors
             if time.monotonic() - kept >= CHECKPOINT_SECONDS and len(history) < recipe.epochs:
                 seconds = before + time.perf_counter() - began
-                runs.write_checkpoint(runs_dir, recipe, history, tensors(), seconds)
-                runs.write_file(runs.folder(runs_dir, recipe) / "history.csv", runs.history_csv(history).encode())
+                checkpoints.write(runs_dir, recipe, history, tensors(), seconds)
                 kept = time.monotonic()
         seconds = before + time.perf_counter() - began
         times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        kept_weights = final_weights(recipe, tensors() if callable(tensors) else tensors)
-        runs.write(runs_dir, recipe, history, kept_weights, times, runs.environment(recipe.device))
+        runs.write(runs_dir, recipe, history, final_weights(recipe, tensors()), times, environment(recipe.device))
+        checkpoints.discard(runs_dir, recipe)
 
 
 def final_weights(recipe: Recipe, tensors: dict) -> dict:
@@ -166,3 +167,22 @@ def prepared(recipe: Recipe, data_dir: Path):
 
 
 loaded = functools.cache(data.load)
+
+
+def environment(device: str) -> dict:
+    """Return where a run was trained: Python, torch, system, processor, cores, and the card if there is one."""
+    card = torch.cuda.get_device_name() if device == "cuda" else None
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "card": card,
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())

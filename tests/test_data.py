@@ -49,9 +49,7 @@ def debian(monkeypatch, tmp_path_factory):
     place, files = tmp_path_factory.mktemp("debian"), {}
     for name in data.FILES:
         count = 60 if name.startswith("train") else 10
-        header = (
-            struct.pack(">4i", 2051, count, 28, 28) if "images" in name else struct.pack(">2i", 2049, count)
-        )
+        header = struct.pack(">4i", 2051, count, 28, 28) if "images" in name else struct.pack(">2i", 2049, count)
         content = header + random.Random(name).randbytes(count * (784 if "images" in name else 1))
         (place / f"{name}.gz").write_bytes(gzip.compress(content))
         files[name] = len(content), hashlib.sha256(content).hexdigest()
@@ -82,9 +80,7 @@ def names_in(place: Path) -> set[str]:
 
 
 def is_complete(raw: Path) -> bool:
-    return all(
-        hashlib.sha256((raw / n).read_bytes()).hexdigest() == sha for n, (_, sha) in data.FILES.items()
-    )
+    return all(hashlib.sha256((raw / n).read_bytes()).hexdigest() == sha for n, (_, sha) in data.FILES.items())
 
 
 # What is loaded
@@ -141,9 +137,7 @@ def test_d4_train_and_test_swapped_are_refused(folder):
             data.load(part, data_dir=folder)
 
 
-def test_d4_another_data_set_of_the_same_sizes_and_headers_such_as_mnist_is_refused(
-    data_dir, folder, isolated
-):
+def test_d4_another_data_set_of_the_same_sizes_and_headers_such_as_mnist_is_refused(data_dir, folder, isolated):
     for name, (size, _) in data.FILES.items():
         header = (data_dir / name).read_bytes()[: 16 if "images" in name else 8]
         replace(folder / RAW / name, header.ljust(size, b"\1"))
@@ -315,9 +309,7 @@ def test_d2_a_full_disk_leaves_nothing_under_the_final_name_and_a_retry_succeeds
 
 
 @pytest.mark.skipif(fork is None, reason="needs fork")
-def test_d5_of_two_processes_at_once_one_fetches_and_both_have_good_data(
-    debian, isolated, tmp_path, monkeypatch
-):
+def test_d5_of_two_processes_at_once_one_fetches_and_both_have_good_data(debian, isolated, tmp_path, monkeypatch):
     start, fetched, good = fork.Barrier(2), fork.SimpleQueue(), fork.SimpleQueue()
 
     def source(_):
@@ -428,18 +420,14 @@ def test_d1_apt_alone_brings_the_data_and_leaves_the_system_as_it_was(tmp_path):
 
     before = system()
     contents = data._unpacked(data._from_apt(tmp_path), data.FILES)
-    assert {n: hashlib.sha256(c).hexdigest() for n, c in contents.items()} == {
-        n: s for n, (_, s) in data.FILES.items()
-    }
+    assert {n: hashlib.sha256(c).hexdigest() for n, c in contents.items()} == {n: s for n, (_, s) in data.FILES.items()}
     assert system() == before
 
 
 # Splits and folds
 
 
-@pytest.mark.parametrize(
-    "seed, train, val", [(0, 50_000, 10_000), (7, 60_000, 0), (3, 1_000, 200), (2022, 0, 1)]
-)
+@pytest.mark.parametrize("seed, train, val", [(0, 50_000, 10_000), (7, 60_000, 0), (3, 1_000, 200), (2022, 0, 1)])
 @pytest.mark.filterwarnings("ignore:Length of split")
 def test_split_is_random_split_itself(seed, train, val):
     lengths = [train, val, 60_000 - train - val]
@@ -452,10 +440,7 @@ def test_the_papers_split_is_random_split_in_two_and_never_changes():
     training, validation = data.split(0)
     two = random_split(range(60_000), [50_000, 10_000], torch.Generator().manual_seed(0))
     assert [training.tolist(), validation.tolist()] == [list(part.indices) for part in two]
-    assert (
-        hashlib.sha256(torch.cat([training, validation]).numpy().tobytes()).hexdigest()[:16]
-        == "4c226c41bdd65c9e"
-    )
+    assert hashlib.sha256(torch.cat([training, validation]).numpy().tobytes()).hexdigest()[:16] == "4c226c41bdd65c9e"
 
 
 def test_a_split_of_more_images_than_there_are_is_refused():

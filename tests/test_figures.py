@@ -58,9 +58,7 @@ def scores(names):
     ours = 91 + draw.random(len(names))
     columns = {"paper": ours - 0.3, "ours": ours, "accuracy": ours, "low": ours - 0.2, "high": ours + 0.2}
     each = [list(value + draw.normal(0, 0.1, 4)) for value in ours]
-    return pd.DataFrame(
-        {"model": names, **columns, "each": each, "seconds": 10 + 400 * draw.random(len(names))}
-    )
+    return pd.DataFrame({"model": names, **columns, "each": each, "seconds": 10 + 400 * draw.random(len(names))})
 
 
 def stages():
@@ -79,9 +77,7 @@ def live_layers(model):
 
 
 def words(drawn):
-    return [
-        text.get_text() for text in drawn.texts if text.get_text()
-    ]  # an arrow is an annotation without text
+    return [text.get_text() for text in drawn.texts if text.get_text()]  # an arrow is an annotation without text
 
 
 def values(drawn, title):
@@ -95,9 +91,7 @@ def values(drawn, title):
 
 def test_the_convolution_drawn_is_torchs_and_its_sum_adds_up():
     drawn = diagrams.convolution(axes(), IMAGE, KERNEL, at=(2, 1))
-    truth = F.conv2d(torch.tensor(IMAGE)[None, None].float(), torch.tensor(KERNEL)[None, None].float())[
-        0, 0
-    ].numpy()
+    truth = F.conv2d(torch.tensor(IMAGE)[None, None].float(), torch.tensor(KERNEL)[None, None].float())[0, 0].numpy()
     assert np.array_equal(values(drawn, "input"), IMAGE)
     assert np.array_equal(values(drawn, "output"), truth)
     left, right = words(drawn)[-1].replace("−", "-").replace("·", "*").replace("\n", " ").split("=")
@@ -108,9 +102,7 @@ def test_the_convolution_drawn_is_torchs_and_its_sum_adds_up():
 def test_the_pooling_drawn_is_torchs():
     matrix = RANDOM.integers(0, 99, (4, 6))
     drawn = diagrams.max_pooling(axes(), matrix)
-    assert np.array_equal(
-        values(drawn, "output"), F.max_pool2d(torch.tensor(matrix)[None].float(), 2)[0].numpy()
-    )
+    assert np.array_equal(values(drawn, "output"), F.max_pool2d(torch.tensor(matrix)[None].float(), 2)[0].numpy())
 
 
 @pytest.mark.parametrize("model", ["CNN3-512-0.1", "CNN5-128-0.25", "CNN-Nahuel", "ANN-Juan-0.25"])
@@ -147,9 +139,7 @@ def test_loss_curves_of_several_seeds_are_their_mean_in_a_band_from_least_to_gre
     seeds = [history(seed) for seed in range(4)]
     drawn = figures.loss_curves(axes(), seeds, best_epoch=7)
     stack = np.array([seed["val_loss"] for seed in seeds])
-    assert any(
-        np.allclose(line.get_ydata(), stack.mean(0)) for line in drawn.lines if len(line.get_ydata()) == 20
-    )
+    assert any(np.allclose(line.get_ydata(), stack.mean(0)) for line in drawn.lines if len(line.get_ydata()) == 20)
     band = drawn.collections[1].get_paths()[0].vertices
     for x, low, high in zip(seeds[0]["epoch"], stack.min(0), stack.max(0), strict=True):
         assert np.allclose([band[band[:, 0] == x, 1].min(), band[band[:, 0] == x, 1].max()], [low, high])
@@ -173,9 +163,7 @@ def test_a_model_has_one_look_that_no_other_has_even_in_grey():
         return tone, look["marker"], look.get("markerfacecolor") == "white"
 
     assert len({grey(model) for model in MODELS}) == len(MODELS)
-    assert (
-        len({figures.colour(model) for model in MODELS}) == 8
-    )  # two families of three shades, and the rivals
+    assert len({figures.colour(model) for model in MODELS}) == 8  # two families of three shades, and the rivals
     assert figures.look("CNN3-512-0.1") == figures.look("CNN3-512-0.10")
     assert figures.colour("ANN-Juan") == figures.colour("ANN-Juan-0.25") == figures.COLOURS["ANN-Juan"]
     assert {figures.colour(name) for name in MARKUP} == {figures.NEUTRAL}
@@ -234,9 +222,7 @@ def every_figure(language):
 def drawn_texts(monkeypatch):
     """Collect every text that is really drawn: matplotlib also keeps ticks that lie beyond the axes."""
     texts, draw = {}, plt.Text.draw
-    monkeypatch.setattr(
-        plt.Text, "draw", lambda text, renderer: (texts.setdefault(text), draw(text, renderer))
-    )
+    monkeypatch.setattr(plt.Text, "draw", lambda text, renderer: (texts.setdefault(text), draw(text, renderer)))
     return texts
 
 
@@ -251,9 +237,7 @@ def test_at_print_size_no_text_is_clipped_or_tiny_or_over_another(language, draw
         for text, box in boxes:
             assert Bbox.union([box, figure.bbox]).bounds == figure.bbox.bounds, text
         level = [(text, box) for text, box in boxes if text.get_rotation() % 90 == 0]
-        assert not [
-            (a, b) for (a, over), (b, under) in itertools.combinations(level, 2) if over.overlaps(under)
-        ]
+        assert not [(a, b) for (a, over), (b, under) in itertools.combinations(level, 2) if over.overlaps(under)]
 
 
 def test_markup_in_a_name_is_drawn_as_text():
@@ -271,9 +255,7 @@ def test_markup_in_a_name_is_drawn_as_text():
 def test_two_builds_of_a_figure_are_the_same_bytes():
     def build():
         svg = io.BytesIO()
-        diagrams.conv_layer(axes(7, 3.4), *stages_once).figure.savefig(
-            svg, format="svg", metadata={"Date": None}
-        )
+        diagrams.conv_layer(axes(7, 3.4), *stages_once).figure.savefig(svg, format="svg", metadata={"Date": None})
         return svg.getvalue()
 
     stages_once = stages()

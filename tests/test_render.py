@@ -60,9 +60,8 @@ def frame(columns: int = 3) -> pd.DataFrame:
 def notebook(*cells, language: str = "en", date: str | None = "2026-03-14T09:26:53+00:00"):
     """A notebook with everything an article has, then `cells`; the same from call to call."""
     nb = new_notebook(metadata={"papermill": {"parameters": {"language": language}}})
-    if date:
-        nb.metadata["fmnist"] = {"date": date}
     nb.cells = [
+        *([shown(date, "date")] if date else []),
         markdown("# A classifier of $28 \\times 28$ images\n\nA. Author, *Somewhere*", "en"),
         markdown("# Un clasificador\n\nA. Autora, *Algún lugar*", "es"),
         shown(say(language, en="We reproduce it.", es="Lo reproducimos."), "abstract"),

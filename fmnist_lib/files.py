@@ -1,0 +1,47 @@
+"""Files that are there whole or not at all, and locks that no dead process holds."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from fmnist_lib import UserError
+
+
+def write_file(path: Path, data: bytes):
+    """Write aside, fsync, rename; UserError naming the path and the free space if the file cannot be written."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(aside, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Be the one process in here; the kernel lets the next one in when this one dies."""
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path).acquire()
+    with held:
+        yield
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        free = shutil.disk_usage(next(p for p in path.absolute().parents if p.is_dir())).free
+        cause = f"cannot write {path}: {error.strerror or error} ({free:,} bytes free)"
+        fix = "free some space or choose another folder, then run the same command again"
+        raise UserError(cause, fix) from error
