@@ -2,11 +2,14 @@
 
 The map of the house, from the ground up; nothing imports upwards:
 
-    data, models               the images on a device; the networks
-    training, runs, stats      one engine; a recipe and its run on disk; intervals and tests
-    sweep, tables, figures     which runs are missing; Tables I and II; one function a figure
-    params, render, report     parameters at the door; HTML and PDF; the one command
-    notebooks/                 where the study is told, in the order it is read
+    recipe, params, language             what decides a training's numbers; parameters at the door; decimal signs
+    data, models, fused                  the images on a device; the networks; their faster equals
+    training, runs, stats                one engine; a recipe and its run on disk; intervals and tests
+    protocol, evaluation, sweep          the paper's trainings; the test images; training what is missing
+    tables, claims, provenance           Tables I and II; verdicts; where the numbers come from
+    figures, diagrams, display           one function a figure; what a notebook shows
+    article, render, report              an executed notebook as HTML and PDF; the one command
+    notebooks/                           where the study is told, in the order it is read
 """
 
 from pathlib import Path

@@ -59,7 +59,8 @@ def run_list(options):
     from fmnist_lib import runs
 
     frame = runs.frame(params.runs_folder(options.runs_dir))
-    columns = ["run", "epochs", "best_epoch", "best_val_loss", "best_val_accuracy", "seconds", "megabytes"]
+    columns = ["run", "epochs", "best_epoch", "best_val_loss", "best_val_accuracy"]
+    columns += ["device", "precision", "torch", "seconds", "megabytes"]
     print("No runs yet." if frame.empty else frame[columns].to_string(index=False))
 
 

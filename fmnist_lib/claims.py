@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fmnist_lib import stats
-from fmnist_lib.display import number
+from fmnist_lib.language import number
 from fmnist_lib.protocol import WINNER, Study
 from fmnist_lib.runs import Run
 from fmnist_lib.stats import Effect, mean_interval, verdicts
-from fmnist_lib.tables import PAPER_TABLE_1, PAPER_TABLE_2
+from fmnist_lib.tables import PAPER_TABLE_1, PAPER_TABLE_2, paper_name
 
 POINTS, NATS = 0.2, 0.01  # what counts as no difference: percentage points of accuracy, nats of loss
 UNITS = {
@@ -124,7 +124,7 @@ def scores(study: Study, first_split_seed: int) -> Scores:
     rows = [
         {
             "seed": run.recipe.split_seed - first_split_seed,
-            "model": _short(run.recipe.model),
+            "model": paper_name(run.recipe.model),
             "epoch": run.best_epoch,
             "loss": run.best["val_loss"],
             "accuracy": 100 * run.best["val_accuracy"],
@@ -136,7 +136,7 @@ def scores(study: Study, first_split_seed: int) -> Scores:
     tested = [
         {
             "seed": run.recipe.split_seed - first_split_seed,
-            "model": _short(run.recipe.model),
+            "model": paper_name(run.recipe.model),
             "test": 100 * (images["predicted"] == images["label"]).mean(),
             "epochs": run.recipe.epochs,
             "seconds": run.record["seconds"],
@@ -154,7 +154,7 @@ def paper_scores() -> Scores:
         for model, (epoch, loss, accuracy) in PAPER_TABLE_1.items()
     ]
     tested = [
-        {"seed": 0, "model": _short(model), "test": accuracy, "epochs": epochs}
+        {"seed": 0, "model": paper_name(model), "test": accuracy, "epochs": epochs}
         for model, (epochs, _, accuracy) in PAPER_TABLE_2.items()
     ]
     return _scores(searched, ["epoch", "loss", "accuracy", "rise", "fall"], tested, ["test", "epochs", "seconds"])
@@ -170,10 +170,6 @@ def _scores(searched, search_columns, tested, test_columns) -> Scores:
 
 def _kept(run: Run, chosen: set[str]) -> bool:
     return not run.diverged and (not run.recipe.model.startswith("ANN") or run.recipe.model in chosen)
-
-
-def _short(model: str) -> str:
-    return "ANN-Juan" if model.startswith("ANN-Juan") else model
 
 
 def readable(judged: pd.DataFrame, language: str = "en") -> pd.DataFrame:

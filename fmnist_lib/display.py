@@ -8,7 +8,6 @@ a table are text.
 import base64
 import io
 import itertools
-import math
 import re
 from html import escape
 
@@ -17,19 +16,9 @@ import pandas as pd
 from IPython.display import Markdown
 
 from fmnist_lib import UserError
+from fmnist_lib.language import number
 
 SVG_LIMIT = 300_000  # bytes; a larger drawing, such as many garments, travels as PNG
-
-
-def number(value: float, digits: int = 0, language: str = "en", sign: str = "") -> str:
-    """Write a number for prose and tables: 1,204.50 in English, 1 204,50 in Spanish; a missing one is a dash.
-
-    `sign="+"` shows the plus as well; the minus is a real one.
-    """
-    if value is None or not math.isfinite(value):
-        return "—"
-    text = f"{value:{sign},.{digits}f}".replace("-", "−")
-    return text.translate({ord(","): "\u202f", ord("."): ","}) if language == "es" else text
 
 
 def literal(value: object) -> str:

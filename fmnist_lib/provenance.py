@@ -6,7 +6,7 @@ import json
 import pandas as pd
 
 from fmnist_lib import data, models, params, protocol, stats
-from fmnist_lib.display import number
+from fmnist_lib.language import number
 from fmnist_lib.protocol import Study
 from fmnist_lib.runs import Run
 
@@ -50,18 +50,19 @@ def _overrides(file: str, values: dict, ignored: tuple) -> tuple[str, list[str]]
 
 
 def cost(study: Study, images: int) -> pd.DataFrame:
-    """Return a row a model searched: parameters, seconds an epoch, mean validation accuracy [%], Wilson's interval."""
+    """Return a row a model searched: its size, training times, mean validation accuracy [%] and interval."""
     rows = [
         {
             "model": run.recipe.model,
-            "parameters": models.parameters(models.build(run.recipe.model, run.recipe.padding)),
+            "millions": models.parameters(models.build(run.recipe.model, run.recipe.padding)) / 1e6,
+            "seconds": run.record["seconds"] / len(run.history) * run.best_epoch,
             "seconds an epoch": run.record["seconds"] / len(run.history),
             "accuracy": 100 * run.best["val_accuracy"],
         }
         for run in {run.folder: run for run in study.grid + study.searched}.values()
         if not run.diverged
     ]
-    table = pd.DataFrame(rows, columns=["model", "parameters", "seconds an epoch", "accuracy"])
+    table = pd.DataFrame(rows, columns=["model", "millions", "seconds", "seconds an epoch", "accuracy"])
     table = table.groupby("model", as_index=False, sort=False).mean()
     intervals = [stats.wilson(accuracy, images) for accuracy in table["accuracy"]]
     return table.assign(low=[low for low, _ in intervals], high=[high for _, high in intervals])

@@ -90,9 +90,10 @@ def find(runs_dir: Path, recipe: Recipe, weights: bool = False) -> Run | None:
     run = read(place)
     if run.recipe != recipe:
         raise UserError(f"{place / 'recipe.json'} is another run's recipe", f"delete {place} and train it again")
-    if (place / WEIGHTS).exists():
-        _verified(place / WEIGHTS, run.record["files"][WEIGHTS])
-    return None if weights and not (place / WEIGHTS).exists() else run
+    for name, sealed in run.record["files"].items():
+        if name != WEIGHTS or run.has_weights:
+            _verified(place / name, sealed)
+    return None if weights and not run.has_weights else run
 
 
 def read(place: Path) -> Run:
@@ -127,13 +128,13 @@ def _verified(path: Path, expected: dict) -> bytes:
 
 
 def frame(runs_dir: Path) -> pd.DataFrame:
-    """List the finished runs, a row each: the recipe's fields, the best epoch and its scores, seconds, megabytes."""
+    """List the finished runs, a row each: the recipe's fields, the best epoch's scores, torch, seconds, megabytes."""
     rows = []
     for path in sorted(Path(runs_dir).glob("[!.]*/run.json")):
         run = read(path.parent)
         megabytes = sum(file["bytes"] for file in run.record["files"].values()) / 1e6
-        cost = {"seconds": run.record["seconds"], "megabytes": megabytes, "run": run.folder.name}
-        rows.append(vars(run.recipe) | run.best.add_prefix("best_").to_dict() | cost)
+        made = {"torch": run.record["environment"]["torch"], "seconds": run.record["seconds"], "megabytes": megabytes}
+        rows.append(vars(run.recipe) | run.best.add_prefix("best_").to_dict() | made | {"run": run.folder.name})
     return pd.DataFrame(rows)
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from fmnist_lib.language import number
 from fmnist_lib.runs import Run
 
 # model: best epoch, loss [nats], accuracy [%]
@@ -22,9 +23,14 @@ PAPER_TABLE_1 = {  # on validation
 PAPER_TABLE_2 = {  # on test
     "CNN3-512-0.1": (13, 0.2667, 90.89),
     "CNN-Nahuel": (19, 0.2845, 90.11),
-    "ANN-Juan-0.25": (28, 0.3131, 89.26),
+    "ANN-Juan": (28, 0.3131, 89.26),
 }
 SCORES = ["epoch", "loss", "accuracy"]
+
+
+def paper_name(model: str) -> str:
+    """Return the name that the paper's Table II gives a model: ANN-Juan at whatever dropout rate was chosen."""
+    return "ANN-Juan" if model.startswith("ANN-Juan") else model
 
 
 def validation_scores(runs: list[Run]) -> pd.DataFrame:
@@ -43,7 +49,9 @@ def test_scores(runs: list[Run], predictions: list[pd.DataFrame]) -> pd.DataFram
     for run, images in zip(runs, predictions, strict=True):
         accuracy = 100 * (images["predicted"] == images["label"]).mean()
         scores = (run.recipe.epochs, images["loss"].mean(), accuracy)
-        rows.append((run.recipe.model, run.recipe.weights_seed, *scores, run.record["status"], run.folder.name))
+        rows.append(
+            (paper_name(run.recipe.model), run.recipe.weights_seed, *scores, run.record["status"], run.folder.name)
+        )
     return pd.DataFrame(rows, columns=["model", "seed", *SCORES, "status", "run"])
 
 
@@ -61,40 +69,46 @@ def beside_paper(scores: pd.DataFrame, paper: dict, seeds: int, models: list[str
     papers = pd.DataFrame.from_dict(paper, orient="index", columns=[f"paper {name}" for name in SCORES])
     table = table.join(papers).reindex(order).assign(seeds=seeds)
     table["n"] = table["n"].fillna(0).astype(int)
+    ids = finished["run"].str.rsplit("-", n=1).str[-1].groupby(finished["model"]).agg(list)
+    table["diverged"] = [
+        int((scores.loc[scores["model"] == model, "status"] == "diverged").sum()) for model in table.index
+    ]
+    table["runs"] = [ids.get(model, []) for model in table.index]
     for name in SCORES:
         table[f"{name} difference"] = table[name] - table[f"paper {name}"]
     return table.rename_axis("model")
 
 
-DIGITS = {"epoch": 0, "loss": 4, "accuracy": 2}
 WORDS = {
-    "en": {"model": "Model", "epoch": "Best epoch", "loss": "Loss", "accuracy": "Accuracy [%]", "paper": "paper",
-           "ours": "ours", "difference": "difference", "diverged": "diverged", "missing": "missing", "runs": "n"},
-    "es": {"model": "Modelo", "epoch": "Época óptima", "loss": "Pérdida", "accuracy": "Exactitud [%]", "paper": "paper",
-           "ours": "nuestro", "difference": "diferencia", "diverged": "divergió", "missing": "falta", "runs": "n"},
+    "en": {
+        "model": "Model", "epoch": "Best epoch", "loss": "Loss", "accuracy": "Accuracy [%]", "paper": "paper",
+        "ours": "ours", "difference": "difference", "diverged": "diverged", "run": "run", "listed": "listed at the end",
+    },
+    "es": {
+        "model": "Modelo", "epoch": "Época óptima", "loss": "Pérdida", "accuracy": "Exactitud [%]", "paper": "informe",
+        "ours": "nuestro", "difference": "diferencia", "diverged": "divergió", "run": "corrida", "listed": "al final",
+    },
 }  # fmt: skip
 
 
 def readable(table: pd.DataFrame, language: str = "en", loss_digits: int = 3) -> pd.DataFrame:
-    """Return `beside_paper`'s table as text: a column group a score (paper, ours ± sd, difference), and n of seeds."""
+    """Return `beside_paper`'s table as text: a column group a score (paper, ours ± sd, difference), n of seeds, run."""
     words, columns = WORDS[language], {}
-    for name in SCORES:
-        digits = loss_digits if name == "loss" else DIGITS[name]
-        group = words[name]
-        columns[group, words["paper"]] = [_text(value, digits, language) for value in table[f"paper {name}"]]
-        columns[group, words["ours"]] = [
-            _text(mean, 1 if name == "epoch" and n > 1 else digits, language)
-            + (f" ± {_text(sd, digits, language)}" if n > 1 else "")
-            for mean, sd, n in zip(table[name], table[f"{name} sd"], table["n"], strict=True)
+    for name, digits in (("epoch", 0), ("loss", loss_digits), ("accuracy", 2)):
+        ours = [_ours(row, name, digits, language) for _, row in table.iterrows()]
+        columns[words[name], words["paper"]] = [number(value, digits, language) for value in table[f"paper {name}"]]
+        columns[words[name], words["ours"]] = ours
+        columns[words[name], words["difference"]] = [
+            number(value, digits, language, "+") for value in table[f"{name} difference"]
         ]
-        columns[group, words["difference"]] = [_text(v, digits, language, "+") for v in table[f"{name} difference"]]
     if (table["seeds"] > 1).any() or (table["n"] < table["seeds"]).any():
-        columns[words["runs"], ""] = [f"{n} / {seeds}" for n, seeds in zip(table["n"], table["seeds"], strict=True)]
+        columns["", "n"] = [f"{n} / {seeds}" for n, seeds in zip(table["n"], table["seeds"], strict=True)]
+    columns["", words["run"]] = [", ".join(ids) if len(ids) < 2 else words["listed"] for ids in table["runs"]]
     return pd.DataFrame(columns, index=table.index.rename(words["model"]))
 
 
-def _text(value: float, digits: int, language: str, sign: str = "-") -> str:
-    if pd.isna(value):
-        return "–"
-    text = f"{value:{sign}.{digits}f}".replace("-", "−")
-    return text.replace(".", ",") if language == "es" else text
+def _ours(row: pd.Series, name: str, digits: int, language: str) -> str:
+    if row["n"] == 0 and row["diverged"]:
+        return WORDS[language]["diverged"]
+    mean = number(row[name], digits + (name == "epoch" and row["n"] > 1), language)
+    return f"{mean} ± {number(row[f'{name} sd'], digits, language)}" if row["n"] > 1 else mean
