@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     fetch = commands.add_parser("fetch", help="get the data set and verify it")
     fetch.add_argument("--data-dir", default="", help="where to; the project's data/ unless given")
     fetch.set_defaults(run=run_fetch)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parser.parse_args(arguments)
     try:
         options.run(options)

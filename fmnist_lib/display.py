@@ -18,7 +18,7 @@ from IPython.display import Markdown
 from fmnist_lib import UserError
 from fmnist_lib.language import number
 
-SVG_LIMIT = 300_000  # bytes; a larger drawing, such as many garments, travels as PNG
+SVG_LIMIT = 300_000  # bytes; a larger drawing, such as many garments, travels as PNG alone
 
 
 def literal(value: object) -> str:
@@ -44,12 +44,11 @@ class Figure:
 
     def __init__(self, figure: plt.Figure, label: str, caption: str, alt: str, wide: bool = False):
         self.metadata = {"fmnist": {"label": label, "caption": caption, "alt": alt, "wide": wide}}
+        png = _draw(figure, "png", dpi=150, metadata={"Software": None})
+        self.data = {"image/png": base64.b64encode(png).decode()}  # JupyterLab shows no SVG of an untrusted notebook
         svg = _draw(figure, "svg", metadata={"Date": None})
         if len(svg) <= SVG_LIMIT:
-            self.data = {"image/svg+xml": svg.decode()}
-        else:
-            png = _draw(figure, "png", dpi=200, metadata={"Software": None})
-            self.data = {"image/png": base64.b64encode(png).decode()}
+            self.data["image/svg+xml"] = svg.decode()
         self.data["text/plain"] = caption
         plt.close(figure)  # else the notebook shows it a second time
 

@@ -134,11 +134,12 @@ def loss_curves(ax, histories, best_epoch=None, retraining=None, model="CNN3-512
         ax.axvline(best, color=FAINT, linewidth=0.8, zorder=0)
         ax.plot(best, mean[best], "*", color=GOLD, markeredgecolor=INK, markeredgewidth=0.6, markersize=9)
         text = words["best"].format(best, f"{mean[best]:.3f}".replace(".", words["sign"]))
-        ax.annotate(text, (best, 1), (4, -2), ("data", "axes fraction"), "offset points", va="top")
+        offset, side = (-4, "right") if best > mean.index.max() / 2 else (4, "left")  # where there is room
+        ax.annotate(text, (best, 1), (offset, -2), ("data", "axes fraction"), "offset points", ha=side, va="top")
     ax.set(xlabel=words["epoch"], ylabel=words["loss"], xlim=(0, mean.index.max() + 1), ylim=(0, None))
     ax.yaxis.set_major_formatter(ticks(language))
-    title = words["seeds"].format(len(histories)) if len(histories) > 1 else None
-    ax.legend(shown.values(), shown.keys(), ncols=2, title=title, **ABOVE)
+    band = words["seeds"].format(len(histories)) if len(histories) > 1 else None
+    ax.legend(shown.values(), shown.keys(), ncols=2, title=band, **ABOVE)
     return ax
 
 

@@ -45,7 +45,7 @@ def _injected(cells: list[str]) -> list[str]:
 def known(name: str):
     """Raise UserError with the nearest and all valid names unless some notebook has this parameter."""
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, 1, cutoff=0.3)
+        near = difflib.get_close_matches(name, NAMES, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"unknown parameter {name!r}", f"{hint}the parameters are {', '.join(NAMES)}")
 

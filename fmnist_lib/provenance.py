@@ -29,11 +29,10 @@ def _distinct(study: Study, name: str) -> str:
 
 def line(study: Study, language: str = "en") -> str:
     """Return one line of provenance for the foot of every page."""
-    words = {"en": "newest run", "es": "corrida más reciente"}[language]
+    runs, newest_run = {"en": ("runs", "newest run"), "es": ("corridas", "la más reciente")}[language]
     where = _distinct(study, "card") if _distinct(study, "card") != "–" else _distinct(study, "processor")
-    return (
-        f"{len(every(study))} runs · {words} {newest(study)[:10] or '–'} · torch {_distinct(study, 'torch')} · {where}"
-    )
+    count, date = len(every(study)), newest(study)[:10] or "–"
+    return f"{count} {runs} · {newest_run} {date} · torch {_distinct(study, 'torch')} · {where}"
 
 
 def command(values: dict) -> str:

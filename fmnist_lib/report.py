@@ -26,13 +26,14 @@ def check(values: dict):
 def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
     """Run the five notebooks with a params file and overrides; return the folder of the finished report.
 
-    It is ``reports/<file's name>``, with a hash of the overrides if there are any. Each notebook and the report are
-    made aside and renamed when they are whole, so an older one survives a failure.
+    It is ``out``, the parameter of that name, or else ``reports/<file's name>``, with a hash of all parameters if there
+    are overrides or the file is not the project's. Each notebook and the report are made aside and renamed when they
+    are whole, so an older one survives a failure.
     """
     file = Path(file or ROOT / "params" / "quick.yaml")
     values = params.read_file(file) | overrides
     check(values)
-    out = (out or ROOT / "reports" / _name(file, overrides)).absolute()
+    out = Path(out or values.get("out") or ROOT / "reports" / _name(file, overrides)).absolute()
     out.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".making-", dir=out))
     try:
@@ -47,17 +48,23 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
 
 
 def _name(file: Path, overrides: dict) -> str:
-    digest = hashlib.sha256(json.dumps(overrides, sort_keys=True).encode()).hexdigest()[:8]
-    return f"{file.stem}-{digest}" if overrides else file.stem
+    if not overrides and file.resolve().parent == ROOT / "params":
+        return file.stem
+    values = params.checked(params.read_file(file) | overrides)
+    return f"{file.stem}-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def _execute(name: str, values: dict, target: Path):
     """Run one notebook under papermill; UserError with the notebook's own last words if it fails."""
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    for logger in ("papermill", "papermill.translators", "papermill.parameterize"):
-        logging.getLogger(logger).setLevel(logging.ERROR)  # a params file serves five notebooks: not each has each name
+    again = "run the same command again: what is finished is kept"
+    for logger in ("papermill", "papermill.translators", "papermill.parameterize", "asyncio"):
+        logging.getLogger(logger).setLevel(
+            logging.CRITICAL
+        )  # one params file serves five notebooks; errors are told below
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -67,8 +74,9 @@ def _execute(name: str, values: dict, target: Path):
             )  # fmt: skip
     except PapermillExecutionError as error:
         cause, _, fix = error.evalue.partition("\nFix: ")
-        again = "mend it and run the same command again: what is finished is kept"
-        raise UserError(f"notebooks/{name}.ipynb: {error.ename}: {cause}", fix or again) from error
+        raise UserError(f"notebooks/{name}.ipynb: {error.ename}: {cause}", fix or f"mend it and {again}") from error
+    except DeadKernelError as error:
+        raise UserError(f"notebooks/{name}.ipynb: its kernel died, perhaps for want of memory", again) from error
 
 
 def _render(notebook: Path, out: Path, aside: Path):

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import platform
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -44,7 +45,7 @@ def train(recipes, runs_dir, data_dir=None, workers: int = 0, weights: bool = Fa
     if todo:
         folder = data.fetch(data_dir)
         if todo[0].device == "cuda":
-            for recipe in tqdm(todo, unit="run", mininterval=5):
+            for recipe in tqdm(todo, unit="run", mininterval=5, file=sys.stdout):
                 train_one(recipe, runs_dir, folder, weights)
         else:
             _train_in_processes(todo, runs_dir, folder, workers or cores(), weights)
@@ -60,8 +61,8 @@ def _train_in_processes(todo, runs_dir, data_dir, workers, weights):
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker) as pool:
         try:
-            plan = _seconds(pool, todo, data_dir)
-            print(f"{len(todo)} runs are missing: about {plan / min(workers, len(todo)) / 60:.1f} minutes (measured).")
+            minutes = _seconds(pool, todo, data_dir) / min(workers, len(todo)) / 60
+            print(f"Runs to train: {len(todo)}, in about {minutes:.1f} minutes (measured on this machine).")
             futures = [pool.submit(train_one, recipe, runs_dir, data_dir, weights) for recipe in todo]
             _watch(futures, todo, runs_dir)
         except BaseException as error:
@@ -96,7 +97,7 @@ def measure(recipe: Recipe, data_dir: Path) -> float:
 def _watch(futures, todo, runs_dir):
     """Show one bar over all epochs until every future is done; raise the first error."""
     total = sum(recipe.epochs for recipe in todo)
-    with tqdm(total=total, unit="epoch", mininterval=5, smoothing=0.05) as bar:
+    with tqdm(total=total, unit="epoch", mininterval=5, smoothing=0.05, file=sys.stdout) as bar:
         pending = set(futures)
         while pending:
             done, pending = wait(pending, timeout=2, return_when=FIRST_COMPLETED)
