@@ -45,7 +45,7 @@ def _injected(cells: list[str]) -> list[str]:
 def known(name: str):
     """Raise UserError with the nearest and all valid names unless some notebook has this parameter."""
     if name not in NAMES:
-        near = difflib.get_close_matches(name, NAMES, 1)
+        near = difflib.get_close_matches(str(name), NAMES, 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"unknown parameter {name!r}", f"{hint}the parameters are {', '.join(NAMES)}")
 
@@ -63,7 +63,7 @@ def _parsed(name: str, value):
         return value
     try:
         return yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: what looks like a date and is none
         return value
 
 
@@ -88,7 +88,7 @@ def read_file(path: Path) -> dict:
     """Read a params file (YAML, safely); UserError if it is missing or no mapping of names to values."""
     try:
         values = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError) as error:
         raise UserError(
             f"cannot read {path}: {' '.join(str(error).split())}", "name a file such as params/quick.yaml"
         ) from error

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 from dataclasses import asdict, dataclass, fields
 
@@ -92,10 +91,12 @@ def checked(name: str, value):
         return required(value in CHOICES[name], name, value, "one of " + ", ".join(CHOICES[name]))
     if name in ("input_dropout", "shuffle"):
         return required(isinstance(value, bool), name, value, "true or false")
-    if name in ("p", "momentum"):
-        return float(required(_number(value) and 0 <= value < 1, name, value, "a number from 0 to below 1, as 0.25"))
     if name == "lr":
         return float(required(_number(value) and 0 < value <= 100, name, value, "a number above 0, as 0.001"))
+    if name in ("p", "momentum"):
+        exact = _number(value) and 0 <= value < 1 and round(value, 4) == value  # as it stands in a model's name
+        expected = "a number from 0 to below 1, of at most four decimals, as 0.25"
+        return 0.0 + required(exact, name, value, expected)  # minus zero is zero
     if name in RANGES or name.endswith("seed"):
         low, high = RANGES.get(name, SEED)
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -104,7 +105,7 @@ def checked(name: str, value):
 
 
 def _number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def required(ok: bool, name: str, value, expected: str):

@@ -62,9 +62,7 @@ def _execute(name: str, values: dict, target: Path):
 
     again = "run the same command again: what is finished is kept"
     for logger in ("papermill", "papermill.translators", "papermill.parameterize", "asyncio"):
-        logging.getLogger(logger).setLevel(
-            logging.CRITICAL
-        )  # one params file serves five notebooks; errors are told below
+        logging.getLogger(logger).setLevel(logging.CRITICAL)  # one file serves five notebooks; errors are told below
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from fmnist_lib.fused import fuse
 STREAMS = ("weights", "order", "dropout")  # each draws from a private generator
 PIXEL_MEAN, PIXEL_STD = 0.2860, 0.3530  # of the 60,000 training images, in [0, 1]
 EVALUATION_BATCH = 500
+CARD = Path("/dev/nvidia0")  # there where a card is, whether or not its driver suits this PyTorch
 
 OPTIMIZERS = {
     "adam": lambda parameters, lr, momentum: torch.optim.Adam(parameters, lr=lr, fused=True),
@@ -39,7 +41,7 @@ class Snapshot:
 def resolve(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
     """Return the device class and precision to use; UserError for CUDA that is absent or unusable."""
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if torch.cuda.is_available() or CARD.exists() else "cpu"
     if device == "cuda":
         _check_cuda()
     if precision == "auto":
@@ -48,13 +50,16 @@ def resolve(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
 
 
 def _check_cuda():
+    update = 'update the NVIDIA driver (580 or newer), or set device to "cpu"'
+    if not torch.cuda.is_available() and CARD.exists():
+        raise UserError("there is an NVIDIA card, but this PyTorch cannot use it", update)
     if not torch.cuda.is_available():
         raise UserError("device = 'cuda', but PyTorch finds no CUDA device", 'set device to "cpu" or "auto"')
     try:
         torch.ones(2, device="cuda").sum().item()
     except RuntimeError as error:
         cause = f"the CUDA device does not work with this PyTorch: {str(error).splitlines()[0]}"
-        raise UserError(cause, 'update the NVIDIA driver (580 or newer), or set device to "cpu"') from error
+        raise UserError(cause, update) from error
 
 
 def native_bf16(device: str) -> bool:
