@@ -12,7 +12,7 @@ from fmnist_lib import ROOT, UserError, recipe
 from fmnist_lib.recipe import Recipe
 
 # Parameters of the notebooks that are no field of a recipe; the lists take one value or several.
-LISTS = {"k": "k", "n": "n", "p": "p", "ann_p": "p", "seed": "seed"}  # name: what each element is checked as
+LISTS = ("k", "n", "p", "ann_p", "seed")
 TEXTS = ("model", "runs_dir", "data_dir", "out")
 COUNTS = {"workers": (0, 1024), "samples": (1, 100)}
 SEEDS = ("samples_seed", "retrain_seed")
@@ -72,7 +72,7 @@ def _one(name: str, value):
         elements = value if isinstance(value, list) else [value]
         if not elements:
             raise UserError(f"{name} = []", f"give {name} at least one value")
-        return list(dict.fromkeys(recipe.checked(LISTS[name], element) for element in elements))
+        return list(dict.fromkeys(recipe.checked(name, element) for element in elements))
     if name in TEXTS:
         return recipe.required(isinstance(value, str), name, value, "a text")
     if name in CHOICES:
@@ -81,7 +81,7 @@ def _one(name: str, value):
         low, high = COUNTS[name]
         whole = isinstance(value, int) and not isinstance(value, bool)
         return recipe.required(whole and low <= value <= high, name, value, f"a whole number from {low} to {high}")
-    return recipe.checked("train_images" if name == "retrain_images" else name, value)
+    return recipe.checked(name, value)
 
 
 def read_file(path: Path) -> dict:

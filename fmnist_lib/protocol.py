@@ -119,7 +119,7 @@ def collect(params: dict, runs_dir: Path) -> Study:
     """Find what has been trained of a study; nothing is trained."""
     from fmnist_lib import runs
 
-    study = Study()
+    study, params = Study(), DEFAULTS | params
 
     def found(recipes: list[Recipe]) -> "list[Run]":
         pairs = [(recipe, runs.find(runs_dir, recipe)) for recipe in recipes]

@@ -81,19 +81,20 @@ class Recipe:
 RANGES = {
     "k": (1, 27), "n": (1, 65_536), "train_images": (1, IMAGES), "val_images": (0, IMAGES), "folds": (0, 100),
     "fold": (0, 99), "batch": (1, IMAGES), "epochs": (1, 100_000), "threads": (1, 1024), "numerics": (1, NUMERICS),
+    "retrain_images": (1, IMAGES),
 }  # fmt: skip
 SEED = (0, 2**32 - 1)
 
 
 def checked(name: str, value):
-    """Return one field's value in its own type, or raise UserError with what was received."""
+    """Return the value of a field, or of k, n, p …, in its own type; else raise UserError with what was received."""
     if name in CHOICES:
         return required(value in CHOICES[name], name, value, "one of " + ", ".join(CHOICES[name]))
     if name in ("input_dropout", "shuffle"):
         return required(isinstance(value, bool), name, value, "true or false")
     if name == "lr":
         return float(required(_number(value) and 0 < value <= 100, name, value, "a number above 0, as 0.001"))
-    if name in ("p", "momentum"):
+    if name in ("p", "ann_p", "momentum"):
         exact = _number(value) and 0 <= value < 1 and round(value, 4) == value  # as it stands in a model's name
         expected = "a number from 0 to below 1, of at most four decimals, as 0.25"
         return 0.0 + required(exact, name, value, expected)  # minus zero is zero
