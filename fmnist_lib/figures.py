@@ -1,7 +1,6 @@
-"""The figures drawn from images, histories and scores: each takes data and an ``ax`` (or figure), returns it.
+"""The figures drawn from images, histories and scores: each takes data and an ``ax`` (or figure) and returns it.
 
-Call `use_style` first. Accuracies are in %; a history's ``val_accuracy`` and a ``confidence`` lie in [0, 1].
-"""
+Call `use_style` first. Accuracies are in %; a ``val_accuracy`` and a ``confidence`` lie in [0, 1]."""
 
 import math
 import re

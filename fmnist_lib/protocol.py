@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fmnist_lib import UserError
 from fmnist_lib.params import FIELDS, recipe_fields
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
 
@@ -36,14 +37,21 @@ def search(model: str, params: dict, seed: int) -> Recipe:
 
     Seed 0 is the paper's; seed s draws the split from split_seed + s, and adds s to the other three seeds.
     """
-    from fmnist_lib.training import resolve  # torch is not needed to check a parameter
-
-    device, precision = resolve(params["device"], params["precision"])
+    device, precision = resolved(params)
     varied = {name: params.get(name, 0) + seed for name in ("weights_seed", "order_seed", "dropout_seed")}
     split = params.get("split_seed", Recipe.split_seed) + seed
     only_ann = {} if model.startswith("ANN") else {"input_dropout": False}
     fields = recipe_fields(params, **varied, split_seed=split, device=device, precision=precision, **only_ann)
     return Recipe(model, **fields)
+
+
+def resolved(params: dict) -> tuple[str, str]:
+    """Return the device class and precision to use; torch is asked unless both are stated, and the device is a CPU."""
+    if params["device"] == "cpu" and params["precision"] != "auto":
+        return params["device"], params["precision"]
+    from fmnist_lib.training import resolve
+
+    return resolve(params["device"], params["precision"])
 
 
 def retraining(recipe: Recipe, epochs: int, params: dict) -> Recipe:
@@ -61,12 +69,15 @@ def retraining(recipe: Recipe, epochs: int, params: dict) -> Recipe:
 def winner(trained: "list[Run]") -> str:
     """Name the model of highest validation accuracy at its best epoch, the mean over its seeds.
 
-    Histories alone decide; a tie goes to the lower loss, then to the name. Runs that diverged do not take part.
+    Histories alone decide; a tie goes to the lower loss, then to the name. Runs that diverged do not take part;
+    UserError if all did.
     """
     scores = {}
     for run in trained:
         if not run.diverged:
             scores.setdefault(run.recipe.model, []).append((run.best["val_accuracy"], -run.best["val_loss"]))
+    if not scores:
+        raise UserError("every run diverged: there is no winner", "lower lr, or look at the histories of the runs")
     mean = {
         model: tuple(sum(values) / len(values) for values in zip(*rows, strict=True)) for model, rows in scores.items()
     }
@@ -84,9 +95,7 @@ def is_papers(params: dict) -> bool:
 
 def stamp(params: dict, language: str = "en") -> str:
     """Return one line that says which protocol was run: what every page of a report carries."""
-    from fmnist_lib.training import resolve
-
-    run_on = ", ".join(resolve(params["device"], params["precision"]))
+    run_on = ", ".join(resolved(params))
     seeds, images = ", ".join(map(str, params["seed"])), f"{params['train_images']:,}"
     papers = is_papers(params)
     if language == "es":

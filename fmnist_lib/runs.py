@@ -55,7 +55,7 @@ class Run:
     def test(self) -> pd.DataFrame | None:
         """Return what it says of each test image (`evaluation.on_test`), or None if it has not been asked."""
         content = attached(self, TEST)
-        return None if content is None else pd.read_csv(io.BytesIO(content), float_precision="round_trip")
+        return None if content is None else pd.read_csv(io.BytesIO(content))
 
     def weights(self) -> dict:
         """Return the kept weights by name, verified; UserError where the record was shipped without them."""
@@ -145,7 +145,7 @@ def history_csv(history: list[dict]) -> str:
 
 def parse_history(text: str) -> pd.DataFrame:
     """Read what `history_csv` wrote."""
-    return pd.read_csv(io.StringIO(text), float_precision="round_trip")
+    return pd.read_csv(io.StringIO(text), dtype=str).astype(float).astype({"epoch": int})
 
 
 def write(runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, times: dict, environment: dict) -> Run:

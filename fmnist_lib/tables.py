@@ -67,7 +67,7 @@ def beside_paper(scores: pd.DataFrame, paper: dict, seeds: int, models: list[str
     table = groups.mean().join(groups.std(ddof=1).add_suffix(" sd")).assign(n=groups.size())
     order = [*(model for model in paper if model in present), *sorted(present - set(paper))]
     papers = pd.DataFrame.from_dict(paper, orient="index", columns=[f"paper {name}" for name in SCORES])
-    table = table.join(papers).reindex(order).assign(seeds=seeds)
+    table = table.reindex(order).join(papers).assign(seeds=seeds)
     table["n"] = table["n"].fillna(0).astype(int)
     ids = finished["run"].str.rsplit("-", n=1).str[-1].groupby(finished["model"]).agg(list)
     table["diverged"] = [
