@@ -1,0 +1,282 @@
+"""The one command: it refuses early and in two lines, keeps the older report until the new one is whole, and stops."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import psutil
+import pytest
+
+from fmnist_lib import ROOT, UserError, protocol, report
+from fmnist_lib.__main__ import main
+
+SMOKE = ROOT / "params" / "smoke.yaml"
+WATCHED = """
+import sys, time
+from fmnist_lib.__main__ import main
+code = main(sys.argv[1:])
+print("torch" in sys.modules, time.process_time() < 2)
+sys.exit(code)
+"""
+
+
+def command(*arguments, cwd=None):
+    """Run the command in a process of its own; return its exit code, its lines on stderr and what WATCHED saw."""
+    line = [sys.executable, "-c", WATCHED, *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=cwd, timeout=120)
+    return done.returncode, done.stderr.splitlines(), done.stdout.split()
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    """Put back what the command does to SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def never(monkeypatch):
+    monkeypatch.setattr(report, "_execute", pytest.fail)
+
+
+# Refusals
+
+WRONG = {
+    "unknown": (["kernal", "3"], "unknown parameter 'kernal'"),
+    "decimal comma": (["p", "0,1"], "p = '0,1' (str)"),
+    "type": (["n", "many"], "n = 'many' (str)"),
+    "nothing": (["k", "null"], "k = None (NoneType)"),
+    "truth": (["seed", "true"], "seed = True (bool)"),
+    "range": (["p", "1.0"], "p = 1.0"),
+    "negative": (["seed", "-1"], "seed = -1"),
+    "even": (["k", "4"], "k = 4"),
+    "no epochs": (["epochs", "0"], "epochs = 0"),
+    "batch": (["batch", "20000"], "batch = 20000 is above train_images = 10000"),
+    "split": (["train_images", "59000"], "train_images + val_images = 64000 is above 60000"),
+    "layer": (["k", "[3, 11]"], "the second convolution sees 10×10"),
+}
+
+
+@pytest.mark.parametrize(("parameter", "cause"), WRONG.values(), ids=WRONG)
+def test_a_wrong_parameter_is_refused_in_two_lines_within_2_seconds_and_without_torch(parameter, cause):
+    code, lines, watched = command("report", "-p", *parameter)
+    assert code == 1 and len(lines) == 2
+    assert lines[0].startswith("Error: ") and cause in lines[0] and lines[1].startswith("Fix: ")
+    assert watched == ["False", "True"]
+
+
+FILES = {
+    "a list": b"- k: 3\n",
+    "empty": b"",
+    "no YAML": b"k: [3\n",
+    "no text": b"\x89PNG\xff\xfe",
+    "code": b"k: !!python/object/apply:os.system [exit]\n",
+    "unknown": b"kernal: 3\n",
+}
+
+
+@pytest.mark.parametrize("content", FILES.values(), ids=FILES)
+def test_a_params_file_that_says_nothing_usable_is_refused_in_two_lines(tmp_path, content, capsys, never):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    assert main(["report", str(path)]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("Error: ") and (str(path) in first or "kernal" in first) and second.startswith("Fix: ")
+
+
+def test_a_params_file_that_is_missing_is_named(tmp_path):
+    code, lines, _ = command("report", "nosuch.yaml", cwd=tmp_path)
+    assert code == 1 and "nosuch.yaml" in lines[0] and lines[1].startswith("Fix: ") and len(lines) == 2
+
+
+def test_what_is_refused_leaves_no_trace(tmp_path, never):
+    with pytest.raises(UserError):
+        report.make(SMOKE, {"k": [3, 11]}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# Lists
+
+
+def test_the_listing_names_each_run_and_what_sets_it_apart(tmp_path, capsys):
+    from test_runs import RECIPE, write
+
+    assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == "No runs yet.\n"
+    write(tmp_path)
+    assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
+    assert {RECIPE.name, "fp32", "cpu", "2.11.0"} <= {*capsys.readouterr().out.split()}
+
+
+def test_fetch_says_where_the_data_is(data_dir, capsys):
+    assert main(["fetch", "--data-dir", str(data_dir)]) == 0
+    assert capsys.readouterr().out.strip() == str(data_dir)
+
+
+# Which folder, and under which stamp
+
+
+@pytest.fixture
+def folders(monkeypatch, tmp_path):
+    """Let `report.make` go through the motions, and return a function that says into which folder it did."""
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    shutil.copytree(ROOT / "params", tmp_path / "params")
+    monkeypatch.setattr(report, "_execute", lambda name, values, target: target.write_text(name))
+    monkeypatch.setattr(report, "_render", lambda *_: None)
+    return lambda file, overrides: report.make(file, overrides).relative_to(tmp_path).as_posix()
+
+
+def test_overrides_never_reach_the_folder_of_the_file_and_equal_ones_share_theirs(folders, tmp_path):
+    paper = tmp_path / "params" / "paper.yaml"
+    assert folders(paper, {}) == "reports/paper"
+    overridden = folders(paper, {"epochs": 2})
+    assert overridden.startswith("reports/paper-") and overridden != folders(paper, {"epochs": 3})
+    assert folders(paper, {"k": "3"}) == folders(paper, {"k": [3]})  # as papermill hands it over, and as YAML does
+
+
+def test_another_file_of_the_same_name_never_reaches_the_papers_report(folders, tmp_path):
+    mine = tmp_path / "paper.yaml"
+    mine.write_text("epochs: 2\n")
+    assert folders(mine, {}).startswith("reports/paper-")
+
+
+PAPERS = protocol.DEFAULTS | {"device": "cpu", "precision": "fp32"}
+QUICK = [
+    {"epochs": 49},
+    {"k": [3]},
+    {"train_images": 10_000},
+    {"p": [0.1, 0.2, 0.25]},
+    {"padding": "same"},
+    {"folds": 6},
+]
+
+
+@pytest.mark.parametrize("changed", QUICK, ids=str)
+@pytest.mark.parametrize(("language", "words"), [("en", "QUICK RUN"), ("es", "CORRIDA RÁPIDA")])
+def test_whatever_is_not_the_papers_protocol_in_full_is_stamped_quick(changed, language, words):
+    assert words not in protocol.stamp(PAPERS, language)
+    assert words in protocol.stamp(PAPERS | changed, language)
+
+
+def test_more_seeds_are_still_the_papers_protocol():
+    assert "QUICK RUN" not in protocol.stamp(PAPERS | {"seed": [0, 1, 2]})
+
+
+# What fails leaves the older report alone
+
+
+@pytest.fixture
+def older(tmp_path):
+    names = ("report.html", "report.pdf", "report.ipynb", "sweep.ipynb")
+    for name in names:
+        (tmp_path / name).write_text("the older one")
+    return lambda: {name: (tmp_path / name).read_text() == "the older one" for name in names}
+
+
+def failing_at(bad):
+    def execute(name, values, target):
+        target.write_text("half a notebook" if name == bad else "whole")
+        if name == bad:
+            raise UserError(f"notebooks/{name}.ipynb: no", "yes")
+
+    return execute
+
+
+def test_a_notebook_that_fails_leaves_the_older_report_and_its_own_older_copy(tmp_path, older, monkeypatch):
+    monkeypatch.setattr(report, "_execute", failing_at("sweep"))
+    with pytest.raises(UserError):
+        report.make(SMOKE, {}, tmp_path)
+    assert all(older().values()) and (tmp_path / "sample_images.ipynb").read_text() == "whole"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_rendering_that_fails_leaves_the_older_html_and_pdf(tmp_path, older, monkeypatch):
+    monkeypatch.setattr(report, "_execute", lambda name, values, target: target.write_text("no notebook"))
+    with pytest.raises(nbformat.reader.NotJSONError):
+        report.make(SMOKE, {}, tmp_path)
+    assert older() == {"report.html": True, "report.pdf": True, "report.ipynb": False, "sweep.ipynb": False}
+
+
+# Stopped in the middle
+
+
+def test_sigterm_stops_the_command_as_ctrl_c_does(monkeypatch, capsys):
+    def stopped(*_):
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(report, "make", stopped)
+    assert main(["report"]) == 130 and "The same command goes on" in capsys.readouterr().err
+
+
+TRAINING = """
+import sys
+from fmnist_lib import __main__, report
+report.NOTEBOOKS = ("sweep",)
+sys.exit(__main__.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX signals")
+@pytest.mark.slow
+@pytest.mark.parametrize("blow", ["SIGTERM", "kernel killed"])
+def test_a_report_stopped_in_training_says_how_to_go_on_and_leaves_no_process(tmp_path, blow):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.html").write_text("the older one")
+    given = {"runs_dir": tmp_path / "runs", "out": tmp_path / "out", "epochs": 100_000, "workers": 1, "n": 2}
+    options = [text for name, value in given.items() for text in ("-p", name, str(value))]
+    line = [sys.executable, "-c", TRAINING, "report", str(SMOKE), *options]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("runs/*/checkpoint.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    children = psutil.Process(process.pid).children(recursive=True)
+    began = time.monotonic()
+    children[0].kill() if blow == "kernel killed" else process.send_signal(signal.Signals[blow])
+    output, errors = process.communicate(timeout=30)
+    _, alive = psutil.wait_procs(children, 10)
+    assert not alive and time.monotonic() - began < 15  # 2 s on a machine that does nothing else
+    assert "Traceback" not in errors and "never retrieved" not in errors
+    if blow == "kernel killed":
+        assert process.returncode == 1 and "Error: notebooks/sweep.ipynb: its kernel died" in errors
+        assert "\nFix: run the same command again" in errors
+    else:
+        assert process.returncode == 130 and "The same command goes on" in errors and "goes on from" in output
+    assert (tmp_path / "out" / "report.html").read_text() == "the older one"
+
+
+# From end to end
+
+
+def state(folder: Path) -> dict:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.slow
+def test_the_smallest_report_is_made_whole_and_made_again_to_the_same_bytes_without_training(tmp_path, monkeypatch):
+    out, runs_dir = tmp_path / "out", tmp_path / "runs"
+    given = {"runs_dir": str(runs_dir), "n": [16], "device": "cpu", "precision": "fp32", "workers": 1}
+    assert report.make(SMOKE, given, out) == out
+    for name in report.NOTEBOOKS:
+        cells = nbformat.read(out / f"{name}.ipynb", 4).cells
+        assert all(cell.execution_count for cell in cells if cell.cell_type == "code"), name
+    assert {"report.html", "report.pdf", "table1.csv", "table2.csv", "retrain.csv"} <= {
+        path.name for path in out.iterdir()
+    }
+    assert "QUICK RUN" in (out / "report.html").read_text("utf-8")
+    assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
+    models = ["CNN3-512-0.1", "CNN-Nahuel"]
+    assert pd.read_csv(out / "table1.csv")["model"].tolist() == ["CNN3-16-0.1"]
+    assert set(models) <= set(pd.read_csv(out / "table2.csv")["model"])
+    trained, made = state(runs_dir), state(out)
+    monkeypatch.setattr(report, "NOTEBOOKS", ("test_comparison", "report"))  # all that is trained, all that is shown
+    report.make(SMOKE, given, out)
+    assert state(runs_dir) == trained
+    for name in ("report.html", "report.pdf", "table2.csv"):
+        assert (out / name).read_bytes() == made[out / name], name

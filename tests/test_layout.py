@@ -1,0 +1,143 @@
+"""The house stays in order: nothing imports upwards, no file grows long, one set of versions, no one's own paths."""
+
+import ast
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from fmnist_lib import ROOT
+
+FLOORS = [
+    {"recipe", "data", "fused", "files", "language", "figures", "diagrams", "stats"},
+    {"params", "models", "training", "runs", "display"},
+    {"protocol", "evaluation", "checkpoints", "tables", "article"},
+    {"sweep", "claims", "provenance", "render"},
+    {"report"},
+    {"__main__"},
+]
+LIBRARY = {path.stem: path for path in (ROOT / "fmnist_lib").glob("*.py") if path.stem != "__init__"}
+DRAWING = ("figures", "diagrams", "display", "article", "render", "params", "recipe", "report", "__main__")
+
+
+def imports(path):
+    """List the modules that a file imports anywhere in it, as dotted names."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def neighbours(path):
+    parts = [name.split(".") for name in imports(path)]
+    return {part[1] for part in parts if part[0] == "fmnist_lib" and part[1] in LIBRARY}
+
+
+def tracked():
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def test_every_module_has_a_floor_and_imports_only_from_floors_below():
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    assert set(floor) == set(LIBRARY)
+    upwards = [(name, other) for name in LIBRARY for other in neighbours(LIBRARY[name]) if floor[other] >= floor[name]]
+    assert upwards == []
+
+
+@pytest.mark.parametrize("name", DRAWING)
+def test_what_draws_renders_and_checks_does_not_import_torch(name):
+    assert not [other for other in imports(LIBRARY[name]) if other.split(".")[0] == "torch"]
+
+
+def test_no_notebook_imports_another():
+    stems = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert not re.findall(rf"^\s*(?:import|from) (?:{'|'.join(stems)})\b|%run", path.read_text("utf-8"), re.M)
+
+
+@pytest.mark.parametrize("name", sorted(LIBRARY))
+def test_no_file_of_the_library_is_over_200_lines(name):
+    assert len(LIBRARY[name].read_text("utf-8").splitlines()) <= 200
+
+
+def requirements():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["test"]]
+
+
+def pinned():
+    """Return the versions to which each name of constraints.txt is pinned, one a platform."""
+    versions = {}
+    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            requirement = Requirement(line.split(" #")[0])
+            (specifier,) = requirement.specifier
+            assert specifier.operator == "==", line
+            versions.setdefault(canonicalize_name(requirement.name), []).append(Version(specifier.version))
+    return versions
+
+
+@pytest.mark.parametrize("stated", requirements())
+def test_every_dependency_is_pinned_within_its_range(stated):
+    requirement = Requirement(stated)
+    versions = pinned()[canonicalize_name(requirement.name)]
+    assert versions and all(version in requirement.specifier for version in versions)
+
+
+def test_what_the_library_imports_is_a_stated_dependency():
+    known = {"yaml": "pyyaml", "bs4": "beautifulsoup4", "IPython": "ipykernel", "pypandoc": "pypandoc-binary"}
+    known |= {"nbformat": "nbconvert", "nbclient": "papermill", "traitlets": "nbconvert", "jinja2": "nbconvert"}
+    stated = {canonicalize_name(Requirement(line).name) for line in requirements()}
+    used = {name.split(".")[0] for path in LIBRARY.values() for name in imports(path)}
+    foreign = used - {"fmnist_lib", "None"} - set(__import__("sys").stdlib_module_names)
+    assert {canonicalize_name(known.get(name, name)) for name in foreign} <= stated
+
+
+def test_conda_takes_its_versions_from_the_same_two_files():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    *packages, pip = environment["dependencies"]
+    python = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"]
+    assert [name for name in packages if re.search(r"\d", name)] == [f"python{python}"]
+    options = " ".join(pip["pip"])
+    assert re.search(r"(-c|--constraint)[ =]constraints\.txt", options)
+    assert re.search(r"(-e|--editable)[ =]\.\[test\]", options) and not re.search(r"\d", options)
+
+
+def test_no_file_names_a_path_of_some_machine():
+    elsewhere = re.compile(r"""(?:^|[\s"'`(=:,])/(?:work|home|root|Users|farm|tmp)/""")
+    texts = [
+        path
+        for path in tracked()
+        if path.suffix
+        in {
+            ".py",
+            ".md",
+            ".toml",
+            ".txt",
+            ".yml",
+            ".yaml",
+            ".ipynb",
+            ".cff",
+            ".typ",
+            ".html",
+            ".css",
+            ".json",
+            ".csv",
+            "",
+        }
+    ]
+    found = [
+        (path.name, line) for path in texts for line in path.read_text("utf-8").splitlines() if elsewhere.search(line)
+    ]
+    assert [line for name, line in found if name != "test_layout.py"] == []

@@ -1,0 +1,120 @@
+"""The notebooks as they are stored: no outputs, one parameters cell that papermill sees whole, the paper's defaults."""
+
+import io
+import json
+import re
+import tokenize
+
+import nbformat
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from fmnist_lib import ROOT, params, protocol
+from fmnist_lib.report import NOTEBOOKS
+
+CELLS = {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4) for name in NOTEBOOKS}
+every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+
+
+def code(name):
+    return [cell for cell in CELLS[name].cells if cell.cell_type == "code"]
+
+
+def parameters(name):
+    (cell,) = [cell for cell in code(name) if "parameters" in cell.metadata.get("tags", [])]
+    return cell
+
+
+def defaults(name):
+    """Return what the parameters cell assigns, by running it."""
+    assigned = {}
+    exec(parameters(name).source, assigned)
+    return {key: assigned[key] for key in assigned["__annotations__"]}
+
+
+def seen(name):
+    """Return what papermill sees of the parameters, by name."""
+    return papermill.inspect_notebook(ROOT / "notebooks" / f"{name}.ipynb")
+
+
+def test_the_report_command_runs_every_notebook_there_is():
+    assert {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")} == set(NOTEBOOKS)
+
+
+@every_notebook
+def test_a_notebook_is_stored_without_outputs_for_any_python_3_kernel(name):
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in code(name))
+    assert CELLS[name].metadata.kernelspec.name == "python3"
+    nbformat.validate(CELLS[name])
+
+
+@every_notebook
+def test_a_code_cell_has_at_most_25_lines(name):
+    assert [cell.id for cell in code(name) if len(cell.source.splitlines()) > 25] == []
+
+
+@every_notebook
+def test_each_parameter_is_one_flat_annotated_commented_line(name):
+    for line in parameters(name).source.splitlines():
+        assert re.fullmatch(r"\w+: (int|float|str|bool|list) = .+  # .+", line), line
+        tokens = list(tokenize.generate_tokens(io.StringIO(line).readline))
+        assert sum(token.string == "=" for token in tokens) == 1 and line.count("=") == 1, line
+        assert "|" not in line.split(" = ")[0], line
+
+
+@every_notebook
+def test_papermill_sees_every_parameter_with_its_type_and_help(name):
+    visible = seen(name)
+    assert list(visible) == list(defaults(name))
+    for parameter in visible.values():
+        assert parameter["inferred_type_name"] not in ("", "None") and parameter["help"], parameter
+    types = {key: type(value).__name__ for key, value in defaults(name).items()}
+    assert types == {key: parameter["inferred_type_name"] for key, parameter in visible.items()}
+
+
+@every_notebook
+def test_the_defaults_are_the_papers_and_pass_their_own_check(name):
+    stated = defaults(name)
+    assert {key: stated[key] for key in stated if key in protocol.DEFAULTS} == {
+        key: protocol.DEFAULTS[key] for key in stated if key in protocol.DEFAULTS
+    }
+    assert params.check(stated) == stated
+    assert stated.get("model", protocol.WINNER) == protocol.WINNER
+
+
+def test_a_parameter_has_one_default_and_one_meaning_in_all_notebooks():
+    meanings = {}
+    for name in NOTEBOOKS:
+        for key, parameter in seen(name).items():
+            if key != "out":  # names the file that each notebook writes
+                meanings.setdefault(key, {}).setdefault((parameter["default"], parameter["help"]), []).append(name)
+    assert {key: found for key, found in meanings.items() if len(found) > 1} == {}
+
+
+@every_notebook
+def test_nbmake_gives_small_values_to_parameters_that_the_notebook_has_and_a_private_store(name):
+    mock = parameters(name).metadata.nbmake["mock"]
+    assert set(mock) <= set(defaults(name))
+    assert params.checked(mock) == mock
+    assert "runs_dir" not in defaults(name) or mock["runs_dir"] == "temporary"
+
+
+@every_notebook
+def test_the_first_thing_a_notebook_does_with_its_parameters_is_to_check_them(name):
+    first = code(name)[1].source
+    assert code(name)[0] is parameters(name)
+    assert "from fmnist_lib.params import check" in first and "params = check(globals())" in first
+
+
+@pytest.mark.slow
+def test_papermill_with_an_unknown_parameter_stops_at_the_first_cell_with_the_cause_and_the_fix(tmp_path, capfd):
+    written = tmp_path / "out.ipynb"
+    with pytest.raises(PapermillExecutionError) as error:
+        papermill.execute_notebook(
+            ROOT / "notebooks" / "sample_images.ipynb", written, {"kernal": 3}, progress_bar=False
+        )
+    assert error.value.ename == "UserError"
+    assert error.value.evalue.startswith("unknown parameter 'kernal'\nFix: ")
+    executed = [cell for cell in json.loads(written.read_text())["cells"] if cell.get("execution_count")]
+    assert "check(globals())" in "".join(executed[-1]["source"]) and len(executed) <= 4

@@ -1,0 +1,310 @@
+"""The store of runs: what is written is there whole, what is read is what was written, and nothing else is believed."""
+
+import contextlib
+import errno
+import json
+import os
+import pickle
+import struct
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from filelock import FileLock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_lib import UserError, checkpoints, figures, files, provenance, runs, sweep, tables
+from fmnist_lib.protocol import Study
+from fmnist_lib.recipe import Recipe
+
+RECIPE = Recipe("CNN3-2-0.1", epochs=2)
+OTHER = Recipe("CNN3-4-0.1", epochs=2)
+HISTORY = [
+    {"epoch": 1, "train_loss": 0.1 + 0.2, "val_loss": 1 / 3, "val_accuracy": 0.9},
+    {"epoch": 2, "train_loss": 5e-324, "val_loss": 1e300, "val_accuracy": 0.1},
+]
+WEIGHTS = {"0.weight": torch.arange(6.0).view(2, 3)}
+FILES = ("recipe.json", "history.csv", "weights.safetensors", "run.json")
+
+
+def write(runs_dir, recipe=RECIPE, history=HISTORY, torch="2.11.0", finished="2026-01-01T00:00:00Z"):
+    environment = dict.fromkeys(("python", "system", "processor", "cores", "card")) | {"torch": torch}
+    return runs.write(runs_dir, recipe, history, WEIGHTS, {"seconds": 1.0, "finished": finished}, environment)
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_run_reads_back_as_it_was_written(tmp_path):
+    write(tmp_path)
+    run = runs.find(tmp_path, RECIPE, weights=True)
+    assert run.recipe == RECIPE
+    assert run.history.to_dict("records") == HISTORY
+    assert torch.equal(run.weights()["0.weight"], WEIGHTS["0.weight"])
+    assert (run.best_epoch, run.diverged) == (1, False)
+
+
+@given(st.lists(st.tuples(*[st.floats(allow_nan=False)] * 3), min_size=1, max_size=9))
+def test_every_double_in_a_history_reads_back_bit_for_bit(rows):
+    history = [dict(zip(runs.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(rows, 1)]
+    read = runs.parse_history(runs.history_csv(history)).astype(float).itertuples(index=False)
+    assert [struct.pack("4d", *row) for row in read] == [struct.pack("4d", *row.values()) for row in history]
+
+
+def test_without_validation_the_columns_are_empty_and_no_json_holds_a_nan(tmp_path):
+    rows = [row | {"val_loss": float("nan"), "val_accuracy": float("nan")} for row in HISTORY]
+    run = write(tmp_path, Recipe("CNN3-2-0.1", epochs=2, val_images=0, keep="last"), rows)
+    lines = (run.folder / "history.csv").read_text().splitlines()
+    assert lines[1:] == ["1,0.30000000000000004,,", "2,5e-324,,"]
+    assert run.history["val_loss"].isna().all() and run.best_epoch == 2 and not run.diverged
+    json.loads((run.folder / "run.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_equal_runs_are_equal_bytes_but_for_their_record_of_time_and_machine(tmp_path):
+    first = contents(write(tmp_path / "a").folder)
+    second = contents(write(tmp_path / "b", torch="9.9", finished="2030-01-01T00:00:00Z").folder)
+    assert first.pop("run.json") != second.pop("run.json")
+    assert first == second and set(first) == {*FILES} - {"run.json"}
+
+
+# Faults of the disk
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+STEPS = {"write": (files, "open"), "fsync": (os, "fsync"), "rename": (os, "replace")}
+
+
+@contextlib.contextmanager
+def full_disk(step, nth=0):
+    """Let the step of the nth file (all of them, if 0) meet a disk that is full."""
+    module, name = STEPS[step]
+    real, calls = getattr(module, name, open), []
+
+    def failing(*arguments):
+        calls.append(arguments)
+        if nth and len(calls) != nth:
+            return real(*arguments)
+        if step == "write" and Path("/dev/full").exists():
+            return open("/dev/full", "wb")  # opens, and has no room for a byte
+        raise FULL
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, failing, raising=False)
+        yield
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_full_disk_is_named_with_its_free_bytes_and_the_same_call_completes_later(tmp_path, step, nth):
+    write(tmp_path, OTHER)
+    before = contents(tmp_path / OTHER.name)
+    with full_disk(step, nth), pytest.raises(UserError) as error:
+        write(tmp_path)
+    named = tmp_path / RECIPE.name / FILES[nth - 1]
+    assert f"cannot write {named}: No space left" in error.value.cause and "bytes free" in error.value.cause
+    assert runs.find(tmp_path, RECIPE) is None and contents(tmp_path / OTHER.name) == before
+    assert not list(tmp_path.rglob("*.tmp"))
+    write(tmp_path)
+    assert runs.find(tmp_path, RECIPE, weights=True)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_full_disk_leaves_an_older_file_of_the_same_name_intact(tmp_path, step):
+    files.write_file(tmp_path / "table1.csv", b"old")
+    with full_disk(step), pytest.raises(UserError):
+        files.write_file(tmp_path / "table1.csv", b"new")
+    assert contents(tmp_path) == {"table1.csv": b"old"}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(tmp_path, step):
+    checkpoints.write(tmp_path, RECIPE, HISTORY[:1], WEIGHTS, 2.5)
+    with full_disk(step), pytest.raises(UserError):
+        checkpoints.write(tmp_path, RECIPE, HISTORY, {}, 5.0)
+    history, tensors, seconds = checkpoints.read(tmp_path, RECIPE)
+    assert (history, list(tensors), seconds) == (HISTORY[:1], list(WEIGHTS), 2.5)
+
+
+def test_a_folder_of_runs_that_is_a_file_is_an_error_that_can_be_mended(tmp_path):
+    (tmp_path / "runs").write_text("not a folder")
+    with pytest.raises(UserError, match=r"cannot write .*bytes free"):
+        write(tmp_path / "runs")
+    with pytest.raises(UserError, match="cannot write"), runs.lock(tmp_path / "runs", RECIPE):
+        pass
+
+
+def read_only(*_, **__):
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_read_only_store_is_read_and_its_tables_and_figures_build(tmp_path, monkeypatch):
+    write(tmp_path), write(tmp_path, OTHER)
+    monkeypatch.setattr(files, "open", read_only, raising=False)
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    monkeypatch.setattr(FileLock, "acquire", read_only)
+    trained = sweep.train([RECIPE, OTHER], tmp_path)
+    assert len(runs.frame(tmp_path)) == 2
+    table = tables.beside_paper(tables.validation_scores(trained), tables.PAPER_TABLE_1, 1)
+    assert list(table["loss"]) == [HISTORY[0]["val_loss"]] * 2
+    figures.loss_curves(plt.figure().subplots(), [run.history for run in trained])
+    plt.close()
+    with pytest.raises(UserError, match="Read-only"):
+        sweep.train_one(Recipe("CNN3-8-0.1"), tmp_path, tmp_path)
+
+
+# Damage
+
+
+def delete(path):
+    path.unlink()
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def edit(path):
+    swap = (b"finished", b"diverged") if path.name == "run.json" else (b"0", b"1")
+    path.write_bytes(path.read_bytes().replace(*swap, 1))
+
+
+ABSENT = {("run.json", delete), ("weights.safetensors", delete)}  # no run, and a record without weights
+DAMAGE = [(name, how) for name in FILES for how in (delete, empty, truncate, edit) if (name, how) not in ABSENT]
+
+
+@pytest.mark.parametrize(("name", "how"), DAMAGE, ids=lambda value: getattr(value, "__name__", value))
+def test_damage_to_a_file_is_named_and_only_its_run_is_set_aside_and_redone(tmp_path, name, how, capsys):
+    place = write(tmp_path).folder
+    write(tmp_path, OTHER)
+    how(place / name)
+    with pytest.raises(UserError, match="is damaged") as error:
+        runs.find(tmp_path, RECIPE)
+    assert str(place / name) in str(error.value)
+    assert sweep.missing([RECIPE, OTHER], tmp_path) == [RECIPE]
+    assert f".damaged-{place.name}-1" in capsys.readouterr().out
+    assert (tmp_path / f".damaged-{place.name}-1" / "recipe.json").exists() or name == "recipe.json"
+    assert runs.frame(tmp_path)["run"].tolist() == [OTHER.name]  # what was set aside no longer counts
+    write(tmp_path)
+    assert sweep.missing([RECIPE, OTHER], tmp_path) == []
+
+
+def test_a_run_without_its_record_is_no_run(tmp_path):
+    delete(write(tmp_path).folder / "run.json")
+    assert runs.find(tmp_path, RECIPE) is None and sweep.missing([RECIPE], tmp_path) == [RECIPE]
+
+
+def test_a_record_without_weights_serves_all_that_needs_none(tmp_path):
+    run = write(tmp_path)
+    delete(run.folder / "weights.safetensors")
+    assert runs.find(tmp_path, RECIPE).best_epoch == 1 and len(runs.frame(tmp_path)) == 1
+    assert sweep.missing([RECIPE], tmp_path) == []
+    assert sweep.missing([RECIPE], tmp_path, weights=True) == [RECIPE]
+    with pytest.raises(UserError, match="without its weights"):
+        run.weights()
+
+
+def test_a_checkpoint_never_touches_the_record_of_a_run_whose_weights_are_made_again(tmp_path):
+    run = write(tmp_path)
+    delete(run.folder / "weights.safetensors")
+    checkpoints.write(tmp_path, RECIPE, HISTORY[:1], WEIGHTS, 1.0)
+    assert runs.find(tmp_path, RECIPE).history.to_dict("records") == HISTORY
+
+
+def test_another_runs_folder_under_this_name_is_not_believed(tmp_path):
+    write(tmp_path, OTHER).folder.rename(tmp_path / RECIPE.name)
+    with pytest.raises(UserError, match="another run's recipe"):
+        runs.find(tmp_path, RECIPE)
+
+
+@pytest.mark.parametrize("how", [delete, empty, truncate, edit])
+def test_what_is_attached_is_verified_too(tmp_path, how):
+    run = write(tmp_path)
+    assert run.test() is None
+    runs.attach(run, runs.TEST, b"label,predicted\n3,5\n0,0\n")
+    runs.attach(run, "notes.txt", b"kept beside it")  # from the same, older record
+    assert run.test()["predicted"].tolist() == [5, 0] and runs.attached(run, "notes.txt") == b"kept beside it"
+    how(run.folder / runs.TEST)
+    with pytest.raises(UserError, match=r"test\.csv is damaged"):
+        run.test()
+    assert sweep.missing([RECIPE], tmp_path) == [RECIPE]
+
+
+def test_what_set_runs_apart_is_in_every_list_of_them(tmp_path):
+    mixed = [write(tmp_path), write(tmp_path, Recipe("CNN3-2-0.1", epochs=2, precision="bf16"), torch="9.9.9")]
+    listed = runs.frame(tmp_path).set_index("run").loc[[run.folder.name for run in mixed]]
+    assert listed["precision"].tolist() == ["fp32", "bf16"] and listed["torch"].tolist() == ["2.11.0", "9.9.9"]
+    shown = dict(provenance.environment_table(Study(grid=mixed)).itertuples(index=False, name=None))
+    assert shown["PyTorch"] == "2.11.0, 9.9.9"
+    assert "bf16" in shown["Device, precision"] and "fp32" in shown["Device, precision"]
+    assert mixed[0].recipe != mixed[1].recipe  # a study asks for one precision: it cannot receive both
+
+
+# Malice
+
+
+class Evil:
+    """A pickle that creates a file when it is read."""
+
+    def __init__(self, flag):
+        self.flag = flag
+
+    def __reduce__(self):
+        return Path.touch, (self.flag,)
+
+
+@pytest.fixture(params=["pickle", "torch"])
+def evil(request, tmp_path):
+    """A file that runs code where it is unpickled, and the flag which that code would raise."""
+    flag, path = tmp_path / "executed", tmp_path / "evil"
+    path.write_bytes(pickle.dumps(Evil(flag))) if request.param == "pickle" else torch.save(Evil(flag), path)
+    if request.param == "pickle":  # the trap does work
+        pickle.loads(path.read_bytes())
+        assert flag.exists()
+        flag.unlink()
+    return path.read_bytes(), flag
+
+
+def test_a_pickle_in_place_of_weights_runs_no_code(tmp_path, evil):
+    content, flag = evil
+    run = write(tmp_path)
+    (run.folder / "weights.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match="damaged"):
+        runs.find(tmp_path, RECIPE)
+    runs.attach(run, "weights.safetensors", content)  # whoever can write it can seal it too
+    with pytest.raises(Exception, match=r"[Hh]eader"):
+        runs.find(tmp_path, RECIPE).weights()
+    assert not flag.exists()
+
+
+def test_a_pickle_in_place_of_a_checkpoint_is_discarded_unread(tmp_path, evil):
+    content, flag = evil
+    files.write_file(checkpoints.path(tmp_path, RECIPE), content)
+    assert checkpoints.read(tmp_path, RECIPE) is None
+    assert not flag.exists() and not checkpoints.path(tmp_path, RECIPE).exists()
+
+
+@pytest.mark.parametrize("how", [empty, truncate])
+def test_a_broken_checkpoint_is_discarded(tmp_path, how):
+    checkpoints.write(tmp_path, RECIPE, HISTORY[:1], WEIGHTS, 1.0)
+    how(checkpoints.path(tmp_path, RECIPE))
+    assert checkpoints.read(tmp_path, RECIPE) is None
+
+
+NAMES = ["../x", "CNN3-512-0.1/..", "/etc/passwd", "CNN3-512-0.1\n", "..", "", "CNN3-512-0.1\0", "ANN-Juan-../0.1"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_leads_out_of_the_store_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="model"):
+        Recipe(name)
+    run = write(tmp_path)
+    recipe = json.dumps(json.loads(RECIPE.json) | {"model": name}).encode()
+    runs.attach(run, "recipe.json", recipe)  # sealed by whoever put it there
+    with pytest.raises(UserError, match="model"):
+        runs.read(run.folder)

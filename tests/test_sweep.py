@@ -1,0 +1,267 @@
+"""The sweep: each recipe is trained once, whoever asks, however often it is killed, and to the same bits."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from fmnist_lib import UserError, checkpoints, protocol, runs, sweep, tables, training
+from fmnist_lib.recipe import Recipe
+
+SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
+ANN = Recipe("ANN-Juan-0.1", epochs=3, **SMALL)
+CNN = Recipe("CNN3-4-0.1", epochs=12, **SMALL)
+needs_processes = pytest.mark.skipif(not hasattr(os, "fork"), reason="real kills need POSIX processes")
+if hasattr(os, "fork"):
+    real = multiprocessing.get_context("forkserver")  # imports once for all processes
+    real.set_forkserver_preload(["fmnist_lib.sweep", "torch._dynamo"])  # what each of them would import
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def state(folder):
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
+
+
+def train_each(recipes, runs_dir, data_dir, notes, checkpoint_seconds=0.0):
+    """Train in this process, noting with how many epochs done each training begins."""
+    fit = training.fit
+
+    def noting(*arguments, resume=None, **settings):
+        with open(notes, "a") as file:
+            file.write(f"{len(resume[0]) if resume else 0}\n")
+        return fit(*arguments, resume=resume, **settings)
+
+    training.fit, sweep.CHECKPOINT_SECONDS = noting, checkpoint_seconds
+    for recipe in recipes:
+        sweep.train_one(recipe, runs_dir, data_dir)
+
+
+def start(*arguments):
+    process = real.Process(target=train_each, args=arguments)
+    process.start()
+    return process
+
+
+def wait_for(condition, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+# Once
+
+
+def test_a_finished_run_is_never_trained_again(tmp_path, data_dir, monkeypatch):
+    sweep.train_one(ANN, tmp_path, data_dir)
+    before = state(tmp_path / ANN.name)
+    monkeypatch.setattr(training, "fit", pytest.fail)
+    monkeypatch.setattr(sweep, "ProcessPoolExecutor", pytest.fail)
+    sweep.train_one(ANN, tmp_path, data_dir)
+    first, second = sweep.train([ANN, replace(ANN, model="ANN-Juan-0.10")], tmp_path, data_dir, weights=True)
+    assert first.recipe == second.recipe == ANN
+    assert state(tmp_path / ANN.name) == before
+
+
+def test_the_same_recipe_trained_elsewhere_gives_the_same_bytes(tmp_path, data_dir):
+    for place in ("a", "b"):
+        sweep.train_one(ANN, tmp_path / place, data_dir)
+    first, second = (contents(tmp_path / place / ANN.name) for place in ("a", "b"))
+    assert first.pop("run.json") != second.pop("run.json")
+    assert first == second
+
+
+@needs_processes
+@pytest.mark.slow
+def test_eight_processes_over_twelve_recipes_train_each_once_without_a_quarrel(tmp_path, data_dir):
+    recipes = [replace(ANN, epochs=1, weights_seed=seed) for seed in range(12)]
+    notes = tmp_path / "notes"
+    processes = [start(random.sample(recipes, 12), tmp_path, data_dir, notes) for _ in range(8)]
+    for process in processes:
+        process.join(300)
+    assert [process.exitcode for process in processes] == [0] * 8
+    assert notes.read_text() == "0\n" * 12
+    assert sweep.missing(recipes, tmp_path, weights=True) == [] and len(runs.frame(tmp_path)) == 12
+
+
+def hold(runs_dir, held):
+    with runs.lock(runs_dir, ANN):
+        held.set()
+        time.sleep(600)
+
+
+def take(runs_dir):
+    with runs.lock(runs_dir, ANN):
+        pass
+
+
+@needs_processes
+@pytest.mark.slow
+def test_the_holder_of_a_lock_blocks_nobody_once_it_is_killed(tmp_path):
+    held = real.Event()
+    holder = real.Process(target=hold, args=(tmp_path, held))
+    holder.start()
+    assert held.wait(60)
+    following = real.Process(target=take, args=(tmp_path,))
+    following.start()
+    following.join(1)
+    assert following.exitcode is None  # while it lives, it is alone
+    holder.kill()
+    following.join(10)
+    assert following.exitcode == 0 and list(tmp_path.rglob("*.lock"))
+
+
+# Killed, and going on
+
+
+@needs_processes
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_goes_on_and_ends_in_the_same_bits(tmp_path, data_dir):
+    killed, whole, notes = tmp_path / "killed", tmp_path / "whole", tmp_path / "notes"
+    checkpoint, kills = checkpoints.path(killed, CNN), 0
+    for _ in range(3):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        process = start([CNN], killed, data_dir, notes)
+        wait_for(
+            lambda b=before, p=process: (
+                p.exitcode is not None or (checkpoint.exists() and checkpoint.stat().st_mtime_ns > b)
+            )
+        )
+        time.sleep(random.uniform(0, 0.3))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+    for place, note in ((killed, notes), (whole, tmp_path / "whole-notes")):
+        last = start([CNN], place, data_dir, note, 0.0 if place == killed else 3600.0)
+        last.join(120)
+        assert last.exitcode == 0
+    begun = [int(line) for line in notes.read_text().split()]
+    assert kills >= 2 and begun[0] == 0 and begun == sorted(set(begun))  # each went on after the one before
+    ours, theirs = contents(killed / CNN.name), contents(whole / CNN.name)
+    for name in ("recipe.json", "history.csv", "weights.safetensors"):
+        assert ours[name] == theirs[name], name
+    assert set(ours) == set(theirs) == {"recipe.json", "history.csv", "weights.safetensors", "run.json"}
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from fmnist_lib import sweep
+from fmnist_lib.recipe import Recipe
+
+small = dict(train_images=200, val_images=100, batch=100)
+recipes = [Recipe("ANN-Juan-0.1", epochs=3, **small), Recipe("ANN-Juan-0.25", epochs=100_000, **small)]
+if __name__ == "__main__":
+    sweep.train(recipes, Path(sys.argv[1]), sys.argv[2], workers=2)
+"""
+ENDLESS = Recipe("ANN-Juan-0.25", epochs=100_000, **SMALL)
+
+
+@needs_processes
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+def test_a_sweep_that_is_stopped_takes_its_processes_along_and_keeps_what_is_finished(tmp_path, data_dir, kill):
+    script, place = tmp_path / "train.py", tmp_path / "runs"
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), str(place), str(data_dir)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    under_way = [place / ANN.name / "run.json", checkpoints.path(place, ENDLESS)]
+    wait_for(lambda: parent.poll() is not None or all(path.exists() for path in under_way))
+    workers = psutil.Process(parent.pid).children(recursive=True)
+    began = time.monotonic()
+    parent.send_signal(kill)
+    output, _ = parent.communicate(timeout=10)
+    wait_for(lambda: not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in workers), 10)
+    assert time.monotonic() - began < 6  # 2 s on a machine that does nothing else
+    assert len(workers) >= 2 and parent.returncode != 0
+    assert ("goes on from the last finished epochs" in output) == (kill == signal.SIGINT)
+    assert sweep.missing([ANN, ENDLESS], place, weights=True) == [ENDLESS]
+    history, _, seconds = checkpoints.read(place, ENDLESS)
+    assert len(history) > 0 and seconds > 0
+
+
+# What is asked, and what comes of it
+
+
+@pytest.mark.parametrize(
+    ("bad", "named"), [({"k": [3, 11]}, "k = 11"), ({"n": [128, 0]}, "n = 0"), ({"p": [1.0, 0.1]}, "p = 1.0")]
+)
+def test_one_impossible_cell_is_refused_before_any_is_trained(bad, named):
+    with pytest.raises(UserError, match=named):
+        protocol.grid(protocol.DEFAULTS | {"device": "cpu", "precision": "fp32"} | bad)
+
+
+@pytest.fixture
+def diverging():
+    return Recipe("ANN-Juan-0.1", activation="leaky_relu", optimizer="sgd", lr=100.0, momentum=0.9, epochs=30, **SMALL)
+
+
+def test_a_run_that_diverges_is_kept_with_its_curve_told_and_not_trained_again(tmp_path, data_dir, diverging):
+    sweep.train_one(diverging, tmp_path, data_dir)
+    run = runs.find(tmp_path, diverging, weights=True)
+    assert run.diverged and 1 <= len(run.history) < diverging.epochs
+    assert not run.history.iloc[-1][["train_loss", "val_loss"]].map(lambda loss: abs(loss) < float("inf")).all()
+    json.loads((run.folder / "run.json").read_text(), parse_constant=pytest.fail)  # no NaN, no Infinity
+    assert sweep.missing([diverging], tmp_path) == [] and len(runs.frame(tmp_path)) == 1
+
+
+def test_the_table_says_which_run_diverged_and_leaves_it_out_of_the_means(tmp_path, data_dir, diverging):
+    recipes = [diverging, replace(diverging, lr=0.001, epochs=2)]
+    for recipe in recipes:
+        sweep.train_one(recipe, tmp_path, data_dir)
+    found = [runs.find(tmp_path, recipe) for recipe in recipes]
+    scores = tables.validation_scores(found)
+    assert scores["status"].tolist() == ["diverged", "finished"]
+    table = tables.beside_paper(scores, {}, seeds=2)
+    assert table["n"].tolist() == [1] and table["loss"].tolist() == [found[1].best["val_loss"]]
+    assert protocol.winner(found) == diverging.model
+
+
+def test_a_loss_that_ends_at_the_last_epoch_has_diverged_too(tmp_path):
+    rows = [{"epoch": 1, "train_loss": float("nan"), "val_loss": float("nan"), "val_accuracy": 0.1}]
+    run = runs.write(tmp_path, replace(ANN, epochs=1), rows, {}, {"seconds": 0.0}, {})
+    assert run.diverged and runs.find(tmp_path, run.recipe).best_epoch == 1
+
+
+def test_neither_training_nor_choosing_reads_the_test_set(tmp_path, data_dir, monkeypatch):
+    load = sweep.loaded
+
+    def without_test(part, *arguments):
+        assert part == "train"
+        return load(part, *arguments)
+
+    monkeypatch.setattr(sweep, "loaded", without_test)
+    monkeypatch.setattr(runs.Run, "test", pytest.fail)
+    monkeypatch.setattr(runs.Run, "weights", pytest.fail)
+    rivals = [ANN, replace(ANN, model="ANN-Juan-0.9")]
+    for recipe in rivals:
+        sweep.train_one(recipe, tmp_path, data_dir)
+    found = [runs.find(tmp_path, recipe) for recipe in rivals]
+    best = max(found, key=lambda run: run.history["val_accuracy"][run.history["val_loss"].idxmin()])
+    assert protocol.winner(found) == protocol.winner(found[::-1]) == best.recipe.model
+
+
+def test_retraining_with_seed_0_repeats_the_searchs_first_epochs(tmp_path, data_dir):
+    again = protocol.retraining(ANN, 2, {"retrain_seed": 0, "retrain_images": ANN.train_images})
+    other = protocol.retraining(ANN, 2, {"retrain_seed": 1, "retrain_images": ANN.train_images})
+    for recipe in (ANN, again, other):
+        sweep.train_one(recipe, tmp_path, data_dir)
+    search, repeated, varied = (runs.find(tmp_path, recipe).history for recipe in (ANN, again, other))
+    assert repeated.equals(search[:2]) and not varied.equals(search[:2])
+
+
+@pytest.mark.parametrize("batch", [50, 200, 31_000])
+def test_the_cost_of_an_image_is_measured_whatever_the_batch(data_dir, batch):
+    recipe = replace(ANN, batch=batch, train_images=max(200, batch))
+    assert 0 < sweep.measure(recipe, data_dir) < 1
