@@ -2,7 +2,6 @@
 PYTHON ?= python3
 PARAMS ?= quick
 BIN := .venv/bin
-export FORCE_COLOR ?= 0
 
 .PHONY: setup report test lab lint reference
 setup: .venv/ready

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fmnist_lib import UserError
-from fmnist_lib.params import FIELDS, recipe_fields
+from fmnist_lib.params import FIELDS, LISTS, recipe_fields
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
 
 if TYPE_CHECKING:  # pandas comes with it, and is not needed to check a parameter
@@ -86,11 +86,10 @@ def winner(trained: "list[Run]") -> str:
 
 def is_papers(params: dict) -> bool:
     """Say whether these parameters are the paper's protocol with this project's default readings."""
-    fixed = {
-        name for name in recipe_fields(params) if not name.endswith("seed") and name not in ("device", "precision")
-    }
-    same = all(params[name] == getattr(Recipe, name) for name in fixed)
-    return same and all(sorted(params[name]) == values for name, values in GRID.items())
+    free = ("device", "precision", "language", "seed")
+    fixed = {name: value for name, value in DEFAULTS.items() if name not in free and not name.endswith("_seed")}
+    given = fixed | {name: params[name] for name in fixed if name in params}
+    return all((sorted(given[name]) if name in LISTS else given[name]) == value for name, value in fixed.items())
 
 
 def stamp(params: dict, language: str = "en") -> str:

@@ -192,6 +192,8 @@ def _check_split(recipe: Recipe):
         raise UserError(
             f"fold = {recipe.fold} of folds = {recipe.folds}", "give folds 0 or at least 2, and fold below folds"
         )
+    if recipe.folds and IMAGES % recipe.folds:
+        raise UserError(f"folds = {recipe.folds} does not divide {IMAGES} images", "give folds a divisor, such as 6")
     if recipe.folds and (val != IMAGES // recipe.folds or train != IMAGES - val):
         expected = f"train_images {IMAGES - IMAGES // recipe.folds} and val_images {IMAGES // recipe.folds}"
         raise UserError(f"{recipe.folds} folds do not split into {train} and {val} images", f"set {expected}")

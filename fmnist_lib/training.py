@@ -32,7 +32,7 @@ OPTIMIZERS = {
 
 @dataclass
 class Snapshot:
-    """What one more epoch has made: a row an epoch so far, and a function that copies out all tensors to go on from."""
+    """What one more epoch has made: a row an epoch so far, and a function that gives all tensors to go on from."""
 
     history: list[dict]  # epoch (from 1), train_loss, val_loss [nats], val_accuracy [0–1]
     tensors: callable  # () -> dict of CPU tensors: model.*, best.*, optimizer.*
@@ -164,7 +164,7 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor, scaling: str = 
 
 
 def _tensors(model, stepper, best) -> dict[str, Tensor]:
-    """Copy to the CPU, under flat names, everything that the next epoch starts from."""
+    """Bring to the CPU, under flat names, all that the next epoch starts from; to be saved before that epoch."""
     slots = {f"optimizer.{i}.{key}": t for i, s in stepper.state_dict()["state"].items() for key, t in s.items()}
     named = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     named |= {f"best.{name}": tensor for name, tensor in best.items()}

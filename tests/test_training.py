@@ -244,6 +244,11 @@ def test_what_happens_between_epochs_changes_nothing(disturb):
     same_bits((last.history, last.tensors()), fitted())
 
 
+def test_a_model_handed_over_in_evaluation_mode_is_trained_all_the_same():
+    *_, last = training.fit(built("CNN3-8-0.25").eval(), TRAIN, VAL, epochs=3, batch=60)
+    same_bits((last.history, last.tensors()), fitted())
+
+
 RECIPE = Recipe("CNN3-4-0.25", epochs=3, train_images=300, val_images=100, batch=100)
 
 
