@@ -6,11 +6,11 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 
 from fmnist_lib import ROOT, UserError, params, protocol
+from fmnist_lib.files import locked
 
 NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
 
@@ -28,22 +28,22 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
 
     It is ``out``, the parameter of that name, or else ``reports/<file's name>``, with a hash of all parameters if there
     are overrides or the file is not the project's. Each notebook and the report are made aside and renamed when they
-    are whole, so an older one survives a failure.
+    are whole, so an older one survives a failure; two processes that make the same report take turns.
     """
     file = Path(file or ROOT / "params" / "quick.yaml")
     values = params.read_file(file) | overrides
     check(values)
     out = Path(out or values.get("out") or ROOT / "reports" / _name(file, overrides)).absolute()
-    out.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".making-", dir=out))
-    try:
+    with locked(out / ".lock"):
+        aside = out / ".making"
+        shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
+        aside.mkdir()
         for i, name in enumerate(NOTEBOOKS, 1):
             print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
             _execute(name, values | {"out": str(out)}, aside / f"{name}.ipynb")
             os.replace(aside / f"{name}.ipynb", out / f"{name}.ipynb")
         _render(out / "report.ipynb", out, aside)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(aside)
     return out
 
 
