@@ -38,12 +38,14 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
         aside = out / ".making"
         shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
         aside.mkdir()
-        for i, name in enumerate(NOTEBOOKS, 1):
-            print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
-            _execute(name, values | {"out": str(out)}, aside / f"{name}.ipynb")
-            os.replace(aside / f"{name}.ipynb", out / f"{name}.ipynb")
-        _render(out / "report.ipynb", out, aside)
-        shutil.rmtree(aside)
+        try:
+            for i, name in enumerate(NOTEBOOKS, 1):
+                print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
+                _execute(name, values | {"out": str(out)}, aside / f"{name}.ipynb")
+                os.replace(aside / f"{name}.ipynb", out / f"{name}.ipynb")
+            _render(out / "report.ipynb", out, aside)
+        finally:
+            shutil.rmtree(aside)
     return out
 
 
