@@ -78,8 +78,8 @@ def test_the_same_recipe_trained_elsewhere_gives_the_same_bytes(tmp_path, data_d
     for place in ("a", "b"):
         sweep.train_one(ANN, tmp_path / place, data_dir)
     first, second = (contents(tmp_path / place / ANN.name) for place in ("a", "b"))
-    assert first.pop("run.json") != second.pop("run.json")
-    assert first == second
+    assert first.keys() == second.keys() >= {"recipe.json", "history.csv", "weights.safetensors", "run.json"}
+    assert all(first[name] == second[name] for name in first if name != "run.json")  # it alone tells the time
 
 
 @needs_processes
