@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -38,12 +37,6 @@ def with_intervals(table: pd.DataFrame, scores: pd.DataFrame, images: int) -> pd
         low, high = wilson(each[0], images) if len(each) == 1 else mean_interval(each)
         rows.append((model, row["paper accuracy"], row["accuracy"], low, high, each))
     return pd.DataFrame(rows, columns=["model", "paper", "ours", "low", "high", "each"])
-
-
-def paired_images(right_a, right_b) -> float:
-    """Return the exact p-value of McNemar's test of two models on the same images (booleans: right or wrong)."""
-    a, b = np.asarray(right_a, bool), np.asarray(right_b, bool)
-    return mcnemar([[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]], exact=True).pvalue
 
 
 @dataclass(frozen=True)

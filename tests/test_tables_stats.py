@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_lib import claims, protocol, runs, stats, tables
@@ -61,16 +61,6 @@ def test_fewer_than_two_seeds_have_no_interval_and_no_p_value(values):
     assert np.isnan(stats.mean_interval(values)).all()
     effect = Effect(tuple(values), 1, 0.2)
     assert effect.p_value == 1.0 and not effect.equivalent
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
-def test_mcnemar_is_the_binomial_test_of_the_images_on_which_two_models_disagree(pairs):
-    a, b = zip(*pairs, strict=True)
-    only_a, only_b = sum(x and not y for x, y in pairs), sum(y and not x for x, y in pairs)
-    expected = scipy.stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
-    assert stats.paired_images(a, b) == pytest.approx(expected, abs=1e-9)
-    assert stats.paired_images(a, b) == pytest.approx(stats.paired_images(b, a), abs=1e-9)
 
 
 def test_the_p_value_of_an_effect_is_students():
