@@ -1,4 +1,4 @@
-"""The command line: ``python -m fmnist_lib report``, ``reference``, ``runs``, ``fetch``. Each does one call."""
+"""The command line: ``python -m fmnist_lib report``, ``reference``, ``verify``, ``predict``, ``runs``, ``fetch``."""
 
 import argparse
 import signal
@@ -18,6 +18,14 @@ def main(arguments: list[str] | None = None) -> int:
     )
     report.set_defaults(run=run_report)
     commands.add_parser("reference", help="the paper's protocol into reports/reference").set_defaults(run=run_reference)
+    verify = commands.add_parser("verify", help="rebuild a report's tables from its records and compare them")
+    verify.add_argument("folder", help="a report with its runs beside it, such as reports/reference")
+    verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
+    verify.set_defaults(run=run_verify)
+    predict = commands.add_parser("predict", help="name the garment in a picture")
+    predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="28×28 as in the data set, or any other size")
+    predict.add_argument("--invert", action="store_true", help="for pictures with a light background")
+    predict.set_defaults(run=run_predict)
     listing = commands.add_parser("runs", help="list the finished runs")
     listing.add_argument("--runs-dir", default="", help="the folder of runs; the project's runs/ unless given")
     listing.set_defaults(run=run_list)
@@ -41,17 +49,37 @@ def run_report(options):
     """Make a report and say where it is."""
     from fmnist_lib import report
 
-    folder = report.make(options.file, params.checked(dict(options.p)))
+    folder = report.make(options.file, dict(options.p))
     print(f"Done: {folder / 'report.html'} and report.pdf")
 
 
 def run_reference(options):
-    """Make the one report that is tracked, its runs beside it."""
-    from fmnist_lib import ROOT, report
+    """Make the one report that is tracked, its runs beside it, and what the README and the model card say of it."""
+    from fmnist_lib import ROOT, reference, report
 
-    folder = ROOT / "reports" / "reference"
-    report.make(ROOT / "params" / "paper.yaml", {"runs_dir": str(folder / "runs")}, folder)
-    print(f"Done: {folder / 'report.html'} and report.pdf")
+    report.make(ROOT / "params" / "paper.yaml", {"runs_dir": "reports/reference/runs"}, reference.FOLDER)
+    reference.publish()
+    print(f"Done: {reference.FOLDER / 'report.html'} and report.pdf")
+
+
+def run_verify(options):
+    """Say which tables are what the records give, and how runs that are trained anew compare."""
+    from fmnist_lib import reference
+
+    for name in reference.verify(options.folder):
+        print(f"same bytes: {name}")
+    if options.retrain:
+        print(*reference.retrain(options.folder, options.retrain), sep="\n")
+
+
+def run_predict(options):
+    """Name the garment in each picture, by the winner of the reference."""
+    from fmnist_lib import evaluation, reference
+
+    run = reference.winner()
+    for path in options.pictures:
+        (likely,) = evaluation.classify(run, evaluation.picture(path, options.invert))
+        print(f"{path}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in likely[:3])}")
 
 
 def run_list(options):

@@ -95,6 +95,13 @@ class Table:
         return self.data, self.metadata
 
 
+def markdown(texts: pd.DataFrame) -> str:
+    """Write a frame of strings as a Markdown table, without its index; grouped column names are joined."""
+    names = [" ".join(filter(None, name)) if isinstance(name, tuple) else name for name in texts.columns]
+    sides = ["---:" if looks_numeric(list(texts[name])) else "---" for name in texts.columns]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [names, sides, *texts.itertuples(index=False)])
+
+
 def _cell(value: object, digits: int, language: str) -> str:
     """Write one value of a table."""
     if pd.api.types.is_bool(value) or not pd.api.types.is_number(value):

@@ -13,7 +13,9 @@ from fmnist_lib.recipe import Recipe
 
 # Parameters of the notebooks that are no field of a recipe; the lists take one value or several.
 LISTS = ("k", "n", "p", "ann_p", "seed")
-TEXTS = ("model", "runs_dir", "data_dir", "out")
+PATHS = ("runs_dir", "data_dir", "out")
+TEXTS = ("model", *PATHS)
+TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
 COUNTS = {"workers": (0, 1024), "samples": (1, 100)}
 SEEDS = ("samples_seed", "retrain_seed")
 CHOICES = {
@@ -28,8 +30,9 @@ NAMES = tuple(sorted({*FIELDS, *LISTS, *TEXTS, *COUNTS, *SEEDS, *CHOICES, "retra
 def check(values: dict) -> dict:
     """Return a notebook's parameters in their own types, from its `globals()`.
 
-    A string given for a parameter that is no text is read as YAML ("[3]" is a list, "false" is false). Raises
-    UserError for a name that no notebook has, a wrong type, or a value out of range.
+    A string given for a parameter that is no text is read as YAML ("[3]" is a list, "false" is false); a relative
+    path is one from the project's root, wherever the notebook runs. Raises UserError for a name that no notebook has,
+    a wrong type, or a value out of range.
     """
     for name in _injected(values.get("In", [])):
         known(name)
@@ -74,7 +77,8 @@ def _one(name: str, value):
             raise UserError(f"{name} = []", f"give {name} at least one value")
         return list(dict.fromkeys(recipe.checked(name, element) for element in elements))
     if name in TEXTS:
-        return recipe.required(isinstance(value, str), name, value, "a text")
+        recipe.required(isinstance(value, str), name, value, "a text")
+        return str(ROOT / Path(value).expanduser()) if name in PATHS and value not in ("", TEMPORARY) else value
     if name in CHOICES:
         return recipe.required(value in CHOICES[name], name, value, "one of " + ", ".join(CHOICES[name]))
     if name in COUNTS:
@@ -104,9 +108,7 @@ def recipe_fields(params: dict, **changes) -> dict:
 
 def runs_folder(runs_dir: str) -> Path:
     """Return the folder of runs: the project's own for "", a private one that ends with the process for "temporary"."""
-    if runs_dir == "temporary":
-        return Path(_temporary().name)
-    return Path(runs_dir).expanduser().absolute() if runs_dir else ROOT / "runs"
+    return Path(_temporary().name) if runs_dir == TEMPORARY else Path(runs_dir or ROOT / "runs").absolute()
 
 
 def _temporary(kept: list = []) -> tempfile.TemporaryDirectory:  # noqa: B006

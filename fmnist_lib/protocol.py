@@ -46,8 +46,8 @@ def search(model: str, params: dict, seed: int) -> Recipe:
 
 
 def resolved(params: dict) -> tuple[str, str]:
-    """Return the device class and precision to use; torch is asked unless both are stated, and the device is a CPU."""
-    if params["device"] == "cpu" and params["precision"] != "auto":
+    """Return the device class and precision to use; torch is asked unless both are stated."""
+    if "auto" not in (params["device"], params["precision"]):
         return params["device"], params["precision"]
     from fmnist_lib.training import resolve
 

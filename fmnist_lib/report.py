@@ -33,7 +33,8 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
     file = Path(file or ROOT / "params" / "quick.yaml")
     values = params.read_file(file) | overrides
     check(values)
-    out = Path(out or values.get("out") or ROOT / "reports" / _name(file, overrides)).absolute()
+    out = Path(out or params.checked(values).get("out") or ROOT / "reports" / _name(file, overrides)).absolute()
+    told = str(out.relative_to(ROOT) if out.is_relative_to(ROOT) else out)  # no machine's path in a project's report
     with locked(out / ".lock"):
         aside = out / ".making"
         shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
@@ -41,7 +42,7 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
         try:
             for i, name in enumerate(NOTEBOOKS, 1):
                 print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
-                _execute(name, values | {"out": str(out)}, aside / f"{name}.ipynb")
+                _execute(name, values | {"out": told}, aside / f"{name}.ipynb")
                 os.replace(aside / f"{name}.ipynb", out / f"{name}.ipynb")
             _render(out / "report.ipynb", out, aside)
         finally:
@@ -58,6 +59,7 @@ def _name(file: Path, overrides: dict) -> str:
 
 def _execute(name: str, values: dict, target: Path):
     """Run one notebook under papermill; UserError with the notebook's own last words if it fails."""
+    import nbformat
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -68,7 +70,7 @@ def _execute(name: str, values: dict, target: Path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            papermill.execute_notebook(
+            executed = papermill.execute_notebook(
                 ROOT / "notebooks" / f"{name}.ipynb", target, values, kernel_name="python3", progress_bar=False,
                 stdout_file=sys.stdout, stderr_file=sys.stderr, extra_arguments=["--IPKernelApp.log_level=40"],
             )  # fmt: skip
@@ -77,6 +79,16 @@ def _execute(name: str, values: dict, target: Path):
         raise UserError(f"notebooks/{name}.ipynb: {error.ename}: {cause}", fix or f"mend it and {again}") from error
     except DeadKernelError as error:
         raise UserError(f"notebooks/{name}.ipynb: its kernel died, perhaps for want of memory", again) from error
+    nbformat.write(without_times(executed), target)
+
+
+def without_times(nb):
+    """Return an executed notebook without what another execution would change: clocks, and this machine's paths."""
+    nb.metadata["papermill"] = {"parameters": nb.metadata["papermill"]["parameters"]}
+    for cell in nb.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+    return nb
 
 
 def _render(notebook: Path, out: Path, aside: Path):

@@ -80,9 +80,10 @@ def lock(runs_dir: Path, recipe: Recipe) -> AbstractContextManager:
 
 
 def find(runs_dir: Path, recipe: Recipe, weights: bool = False) -> Run | None:
-    """Return the recipe's run with every file verified, or None if it has not been trained (or lacks its weights).
+    """Return the recipe's run with every file verified, or None if it has not been trained.
 
-    Raises UserError naming the file that is damaged.
+    With ``weights``, a run that lacks them counts only if the test images have been asked already. Raises UserError
+    naming the file that is damaged.
     """
     place = folder(runs_dir, recipe)
     if not (place / "run.json").exists():
@@ -93,7 +94,7 @@ def find(runs_dir: Path, recipe: Recipe, weights: bool = False) -> Run | None:
     for name, sealed in run.record["files"].items():
         if name != WEIGHTS or run.has_weights:
             _verified(place / name, sealed)
-    return None if weights and not run.has_weights else run
+    return run if run.has_weights or not weights or TEST in run.record["files"] else None
 
 
 def read(place: Path) -> Run:

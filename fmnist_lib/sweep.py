@@ -39,10 +39,11 @@ def train(recipes, runs_dir, data_dir=None, workers: int = 0, weights: bool = Fa
     """Train what is missing, on this machine's cores or its CUDA device, and return every recipe's run, in order.
 
     A recipe whose run is finished is not trained again; one that was interrupted goes on from its last checkpoint.
-    ``workers`` is the number of processes (0: one a core). Set ``weights`` where the weights themselves are needed.
+    ``workers`` is the number of processes (0: one a core). Set ``weights`` where the test images will be asked.
     """
     todo = missing(recipes, runs_dir, weights)
     if todo:
+        training.resolve(todo[0].device, todo[0].precision)
         folder = data.fetch(data_dir)
         if todo[0].device == "cuda":
             for recipe in tqdm(todo, unit="run", mininterval=5, file=sys.stdout):

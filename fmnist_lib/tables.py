@@ -1,5 +1,7 @@
 """Tables I and II: the paper's own values beside ours."""
 
+import math
+
 import pandas as pd
 
 from fmnist_lib.language import number
@@ -48,11 +50,29 @@ def test_scores(runs: list[Run], predictions: list[pd.DataFrame]) -> pd.DataFram
     rows = []
     for run, images in zip(runs, predictions, strict=True):
         accuracy = 100 * (images["predicted"] == images["label"]).mean()
-        scores = (run.recipe.epochs, images["loss"].mean(), accuracy)
+        loss = math.fsum(images["loss"]) / len(images)  # exact, so the same on every machine
+        scores = (run.recipe.epochs, loss, accuracy)
         rows.append(
             (paper_name(run.recipe.model), run.recipe.weights_seed, *scores, run.record["status"], run.folder.name)
         )
     return pd.DataFrame(rows, columns=["model", "seed", *SCORES, "status", "run"])
+
+
+def retrain_scores(searched: list[Run], retrained: list[Run]) -> pd.DataFrame:
+    """Return a row a search and its retraining: validation loss [nats] and accuracy [%] at the best epoch of the one,
+    after the last of the other."""
+    last = [run.history.iloc[-1] for run in retrained]
+    return pd.DataFrame(
+        {
+            "model": [run.recipe.model for run in searched],
+            "seed": [run.recipe.weights_seed for run in searched],
+            "epochs": [run.recipe.epochs for run in retrained],
+            "loss, search": [run.best["val_loss"] for run in searched],
+            "loss, retraining": [row["val_loss"] for row in last],
+            "accuracy, search [%]": [100 * run.best["val_accuracy"] for run in searched],
+            "accuracy, retraining [%]": [100 * row["val_accuracy"] for row in last],
+        }
+    )
 
 
 def beside_paper(scores: pd.DataFrame, paper: dict, seeds: int, models: list[str] = ()) -> pd.DataFrame:

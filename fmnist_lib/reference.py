@@ -1,0 +1,151 @@
+"""A report held against the records that it ships: each table rebuilt from them, any run trained anew."""
+
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+
+from fmnist_lib import ROOT, UserError, card, claims, params, protocol, provenance, runs, tables
+from fmnist_lib.display import Table, markdown
+from fmnist_lib.files import write_file
+from fmnist_lib.protocol import Study
+from fmnist_lib.runs import Run
+
+FOLDER = ROOT / "reports" / "reference"
+README = ROOT / "README.md"
+
+
+def records(folder: Path) -> tuple[Study, dict]:
+    """Return the study that a report's records amount to, every file verified, and the report's parameters.
+
+    Device and precision are those of the records. Raises UserError for a run that is missing, damaged or of a kind of
+    its own.
+    """
+    notebook, runs_dir = Path(folder) / "report.ipynb", Path(folder).absolute() / "runs"
+    if not (notebook.exists() and runs_dir.is_dir()):
+        raise UserError(f"{folder} is no report with its runs beside it", "name a folder such as reports/reference")
+    stated = params.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
+    frame = runs.frame(runs_dir)
+    kinds = frame[["device", "precision"]].drop_duplicates().to_dict("records") if len(frame) else []
+    if len(kinds) != 1:
+        raise UserError(f"{runs_dir} holds runs of {kinds or 'no kind'}", "keep those of one device and precision")
+    values = protocol.DEFAULTS | stated | kinds[0]
+    study = protocol.collect(values, runs_dir)
+    if study.missing:
+        names = ", ".join(recipe.name for recipe in study.missing)
+        raise UserError(f"{runs_dir} lacks {names}", "take the folder whole from its repository, or make it anew")
+    return study, values
+
+
+def rebuilt(study: Study, values: dict) -> dict[str, str]:
+    """Return every table of a report, made from its records: the CSV files by name, the notebook's HTML by label."""
+    language, (scores, tested) = values["language"], scored(study)
+    table1, table2 = beside_paper(study, values)
+    winners = [[run for run in some if run.recipe.model in study.winners] for some in (study.searched, study.retrained)]
+    files = {"table1.csv": scores, "table2.csv": tested, "retrain.csv": tables.retrain_scores(*winners)}
+    shown = {
+        "tab-validation": tables.readable(table1, language),
+        "tab-test": tables.readable(table2, language, loss_digits=4),
+        "tab-claims": claims.readable(claims.judge(study, values["split_seed"], language), language),
+        "tab-runs": provenance.runs_table(study, language),
+        "tab-environment": provenance.environment_table(study, language),
+    }
+    made = {name: frame.to_csv(index=False) for name, frame in files.items()}
+    return made | {label: Table(frame, label, "").data["text/html"] for label, frame in shown.items()}
+
+
+def scored(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of table1.csv and of table2.csv."""
+    tested = tables.test_scores(study.retrained, [run.test() for run in study.retrained])
+    return tables.validation_scores(study.grid), tested
+
+
+def beside_paper(study: Study, values: dict) -> list[pd.DataFrame]:
+    """Return Tables I and II beside the paper's own."""
+    papers, seeds = (tables.PAPER_TABLE_1, tables.PAPER_TABLE_2), len(values["seed"])
+    return [tables.beside_paper(rows, paper, seeds) for rows, paper in zip(scored(study), papers, strict=True)]
+
+
+def kept(folder: Path) -> dict[str, str]:
+    """Return what a report's folder holds under the names of `rebuilt`."""
+    files = {path.name: path.read_bytes().decode() for path in Path(folder).glob("*.csv")}
+    cells = nbformat.read(Path(folder) / "report.ipynb", 4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", []) if "fmnist" in output.get("metadata", {})]
+    return files | {output.metadata["fmnist"]["label"]: output.data.get("text/html") for output in outputs}
+
+
+def verify(folder: Path) -> list[str]:
+    """Rebuild every table of a report from its records; return the names of those found the same, byte by byte.
+
+    Raises UserError naming those that differ.
+    """
+    made, there = rebuilt(*records(folder)), kept(folder)
+    if wrong := [name for name in made if there.get(name) != made[name]]:
+        cause = f"{folder}: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not what the records give"
+        raise UserError(cause, "take the folder whole from its repository, or make the report anew")
+    return list(made)
+
+
+def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:
+    """Train the runs of a report whose names begin so once more, elsewhere; return a line each on how they compare."""
+    study, _ = records(folder)
+    chosen = [run for run in provenance.every(study) if run.folder.name.startswith(name)]
+    if not chosen:
+        names = ", ".join(run.folder.name for run in provenance.every(study))
+        raise UserError(f"{folder} has no run {name}…", f"give the beginning of one of {names}")
+    from fmnist_lib import sweep
+
+    with tempfile.TemporaryDirectory() as temporary:
+        again = sweep.train([run.recipe for run in chosen], Path(temporary), data_dir)
+        return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
+
+
+def compared(run: Run, again: Run) -> str:
+    """Say whether two runs of one recipe are the same bits, or how far from each other their curves are."""
+    if all(again.record["files"][name] == run.record["files"][name] for name in ("history.csv", runs.WEIGHTS)):
+        return f"{run.folder.name}: bit-identical, history and weights"
+    apart = (run.history - again.history).abs().max()
+    best = [f"{100 * one.best['val_accuracy']:.2f} % at epoch {one.best_epoch}" for one in (run, again)]
+    return (
+        f"{run.folder.name}: not bit-identical. Here {best[1]}, there {best[0]}; in no epoch further apart than "
+        f"{apart['val_loss']:.4f} nats and {100 * apart['val_accuracy']:.2f} points on validation"
+    )
+
+
+def winner(folder: Path = FOLDER) -> Run:
+    """Return the paper's winner, retrained, of a report that ships its weights."""
+    for run in records(folder)[0].retrained:
+        if run.recipe.model == protocol.WINNER and run.has_weights:
+            return run
+    raise UserError(f"{folder} has no weights of {protocol.WINNER}", "train them: make reference")
+
+
+def publish(folder: Path = FOLDER, readme: Path = README):
+    """Write what follows from a report: the winner's model card beside its weights, the README's tables."""
+    study, values = records(folder)
+    run = winner(folder)
+    write_file(run.folder / "README.md", card.text(run, f"reports/{Path(folder).name}").encode())
+    for name, block in blocks(study, values).items():
+        fill(readme, name, block)
+
+
+def blocks(study: Study, values: dict) -> dict[str, str]:
+    """Return what the README says of a report, by the name of the place: Tables I and II, and what they rest on."""
+    table1, table2 = beside_paper(study, values)
+    titles = {"Table I, on validation": (table1, 3), "Table II, on test": (table2, 4)}
+    words = []
+    for title, (table, digits) in titles.items():
+        texts = tables.readable(table, "en", digits).drop(columns="run", level=1).reset_index()
+        words.append(f"**{title}** ({protocol.stamp(values)}):\n\n{markdown(texts)}")
+    hours = sum(run.record["seconds"] for run in provenance.every(study)) / 3600
+    made = f"{provenance.line(study)} · {hours:.1f} process hours."
+    return {"results": "\n\n".join([*words, made])}
+
+
+def fill(page: Path, name: str, block: str):
+    """Write a block between a page's marks ``<!-- name -->`` and ``<!-- /name -->``."""
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+    text = marks.sub(lambda found: found[1] + block.strip() + "\n" + found[2], page.read_text("utf-8"))
+    write_file(page, text.encode())
