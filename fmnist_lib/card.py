@@ -11,7 +11,7 @@ from fmnist_lib.runs import Run
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 
 
-def text(run: Run, report: str) -> str:
+def text(run: Run) -> str:
     """Return the model card of a tested run in Markdown, every number computed from the run's files."""
     tested, recipe, environment = run.test(), run.recipe, run.record["environment"]
     weights, (_, paper_loss, paper_accuracy) = run.record["files"][runs.WEIGHTS], tables.PAPER_TABLE_2[recipe.model]
@@ -20,19 +20,18 @@ def text(run: Run, report: str) -> str:
     loss_low, loss_high = stats.mean_interval(tested["loss"])
     confidence = 100 * tested["probability"].mean()
     return TEMPLATE.read_text("utf-8").format(
-        **vars(recipe), report=report, parameters=models.parameters(models.build(recipe.model, recipe.padding)),
+        **vars(recipe), parameters=models.parameters(models.build(recipe.model, recipe.padding)),
         megabytes=weights["bytes"] / 1e6, sha256=weights["sha256"], torch=environment["torch"],
         processor=environment["card"] or environment["processor"], minutes=run.record["seconds"] / 60,
         accuracy=accuracy, low=low, high=high, loss=tested["loss"].mean(), loss_low=loss_low, loss_high=loss_high,
         paper_accuracy=paper_accuracy, paper_loss=paper_loss, confidence=confidence,
-        calibration="more than it deserves" if confidence > high else "less than it could" if confidence < low
-        else "about as much as it deserves",
+        calibration="above" if confidence > high else "below" if confidence < low else "within",
         classes=markdown(by_class(tested)),
     )  # fmt: skip
 
 
 def by_class(tested: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a class, as text: its images found, with Wilson's interval, its answers that are right, its rival."""
+    """Return a row a class, as text: its images found (Wilson's interval), its answers that are right, its rival."""
     rows = []
     for label, name in enumerate(data.CLASSES):
         of_class, answers = tested[tested["label"] == label], tested[tested["predicted"] == label]

@@ -15,6 +15,7 @@ from fmnist_lib.runs import Run
 
 FOLDER = ROOT / "reports" / "reference"
 README = ROOT / "README.md"
+CARD = "README.md"  # of a run: shown where the folder is opened in a browser
 
 
 def records(folder: Path) -> tuple[Study, dict]:
@@ -53,7 +54,9 @@ def rebuilt(study: Study, values: dict) -> dict[str, str]:
         "tab-environment": provenance.environment_table(study, language),
     }
     made = {name: frame.to_csv(index=False) for name, frame in files.items()}
-    return made | {label: Table(frame, label, "").data["text/html"] for label, frame in shown.items()}
+    made |= {label: Table(frame, label, "").data["text/html"] for label, frame in shown.items()}
+    carded = [run for run in study.retrained if (run.folder / CARD).exists()]
+    return made | {f"runs/{run.folder.name}/{CARD}": card.text(run) for run in carded}
 
 
 def scored(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -70,7 +73,8 @@ def beside_paper(study: Study, values: dict) -> list[pd.DataFrame]:
 
 def kept(folder: Path) -> dict[str, str]:
     """Return what a report's folder holds under the names of `rebuilt`."""
-    files = {path.name: path.read_bytes().decode() for path in Path(folder).glob("*.csv")}
+    paths = [*Path(folder).glob("*.csv"), *Path(folder).glob(f"runs/*/{CARD}")]
+    files = {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in paths}
     cells = nbformat.read(Path(folder) / "report.ipynb", 4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", []) if "fmnist" in output.get("metadata", {})]
     return files | {output.metadata["fmnist"]["label"]: output.data.get("text/html") for output in outputs}
@@ -126,26 +130,33 @@ def publish(folder: Path = FOLDER, readme: Path = README):
     """Write what follows from a report: the winner's model card beside its weights, the README's tables."""
     study, values = records(folder)
     run = winner(folder)
-    write_file(run.folder / "README.md", card.text(run, f"reports/{Path(folder).name}").encode())
+    write_file(run.folder / CARD, card.text(run).encode())
     for name, block in blocks(study, values).items():
         fill(readme, name, block)
 
 
 def blocks(study: Study, values: dict) -> dict[str, str]:
-    """Return what the README says of a report, by the name of the place: Tables I and II, and what they rest on."""
+    """Return what the README says of a report, by the name of the place: Tables I and II, and how they were made."""
     table1, table2 = beside_paper(study, values)
-    titles = {"Table I, on validation": (table1, 3), "Table II, on test": (table2, 4)}
-    words = []
-    for title, (table, digits) in titles.items():
-        texts = tables.readable(table, "en", digits).drop(columns="run", level=1).reset_index()
-        words.append(f"**{title}** ({protocol.stamp(values)}):\n\n{markdown(texts)}")
     hours = sum(run.record["seconds"] for run in provenance.every(study)) / 3600
-    made = f"{provenance.line(study)} · {hours:.1f} process hours."
-    return {"results": "\n\n".join([*words, made])}
+    made = f"{protocol.stamp(values)} · {provenance.line(study)} · {hours:.1f} hours of one core"
+    return {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
+
+
+def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:
+    """Write `tables.beside_paper`'s table in Markdown, ours before the paper's in brackets."""
+    texts = tables.readable(table, "en", loss_digits)
+    names = [tables.WORDS["en"][name] for name in tables.SCORES]
+    columns = {name: texts[name, "ours"] + " (" + texts[name, "paper"] + ")" for name in names}
+    return markdown(pd.DataFrame(columns).reset_index())
 
 
 def fill(page: Path, name: str, block: str):
-    """Write a block between a page's marks ``<!-- name -->`` and ``<!-- /name -->``."""
+    """Write a block between a page's marks ``<!-- name -->`` and ``<!-- /name -->``; UserError if it has none."""
     marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
-    text = marks.sub(lambda found: found[1] + block.strip() + "\n" + found[2], page.read_text("utf-8"))
+    text, n = marks.subn(lambda found: found[1] + block.strip() + "\n" + found[2], page.read_text("utf-8"))
+    if n != 1:
+        raise UserError(
+            f"{page} has {n} places for {name!r}", f"write <!-- {name} --> and <!-- /{name} --> there, once"
+        )
     write_file(page, text.encode())

@@ -236,7 +236,7 @@ CONVERTED = [
     ("shuffle", "false", False), ("shuffle", "true", True), ("input_dropout", False, False),
     ("n", "256", [256]), ("p", "[0.10, 0.25]", [0.1, 0.25]), ("p", 0, [0.0]), ("seed", "[0, 1]", [0, 1]),
     ("epochs", "8", 8), ("lr", "0.01", 0.01), ("retrain_images", "60000", 60_000), ("samples", "16", 16),
-    ("padding", "1,0", "1,0"), ("padding", "0,0", "0,0"), ("out", "3", "3"), ("language", "es", "es"),
+    ("padding", "1,0", "1,0"), ("padding", "0,0", "0,0"), ("out", "3", str(ROOT / "3")), ("language", "es", "es"),
 ]  # fmt: skip
 
 

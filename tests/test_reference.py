@@ -1,0 +1,248 @@
+"""The reference is what its records give, to the last byte; forged, damaged or missing, it is told."""
+
+import csv
+import json
+import math
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fmnist_lib import ROOT, UserError, data, evaluation, protocol, reference, runs, sweep
+from fmnist_lib.__main__ import main
+from fmnist_lib.files import write_file
+from fmnist_lib.protocol import Study
+from fmnist_lib.recipe import Recipe
+
+FOLDER = reference.FOLDER
+
+
+@pytest.fixture(scope="module")
+def study():
+    return reference.records(FOLDER)
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the reference, to be spoilt."""
+    skip = shutil.ignore_patterns("*.pdf", "*.html", "*.svg", "weights.safetensors")
+    return Path(shutil.copytree(FOLDER, tmp_path / "reference", ignore=skip))
+
+
+# What is shipped
+
+
+def test_every_table_of_the_reference_is_what_its_records_give(capsys):
+    assert main(["verify", str(FOLDER)]) == 0
+    same = {line.removeprefix("same bytes: ") for line in capsys.readouterr().out.splitlines()}
+    labels = {name for name in reference.kept(FOLDER) if name.startswith("tab-")}
+    assert {"table1.csv", "table2.csv", "retrain.csv", "tab-validation", "tab-test", "tab-claims", "tab-runs"} <= same
+    assert labels - same == {"tab-readings"}  # which rests on the parameters alone
+
+
+def test_the_tables_follow_from_the_records_by_reading_them_without_the_library():
+    with open(FOLDER / "table1.csv") as file:
+        for row in csv.DictReader(file):
+            with open(FOLDER / "runs" / row["run"] / "history.csv") as history:
+                best = min(csv.DictReader(history), key=lambda epoch: float(epoch["val_loss"]))
+            assert (row["epoch"], row["loss"]) == (best["epoch"], best["val_loss"])
+            assert float(row["accuracy"]) == pytest.approx(100 * float(best["val_accuracy"]), abs=1e-9)
+    with open(FOLDER / "table2.csv") as file:
+        for row in csv.DictReader(file):
+            with open(FOLDER / "runs" / row["run"] / "test.csv") as images:
+                asked = list(csv.DictReader(images))
+            right = sum(image["label"] == image["predicted"] for image in asked)
+            assert len(asked) == 10_000 and float(row["accuracy"]) == pytest.approx(right / 100, abs=1e-9)
+            assert float(row["loss"]) == pytest.approx(sum(float(image["loss"]) for image in asked) / 10_000, rel=1e-9)
+
+
+def test_it_is_the_papers_protocol_in_full_on_one_device(study):
+    found, values = study
+    assert protocol.is_papers(values) and len(found.grid) == 12 and not found.missing
+    assert {run.recipe.epochs for run in found.grid} == {50}
+    assert (
+        len({(run.recipe.device, run.recipe.precision, run.record["environment"]["torch"]) for run in found.grid}) == 1
+    )
+
+
+def test_it_is_tracked_whole_and_small_with_the_weights_of_the_winner_alone():
+    listed = subprocess.run(["git", "ls-files", FOLDER], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    names = set(listed.stdout.splitlines())
+    expected = {f"reports/reference/{name}" for name in ("report.html", "report.pdf", "report.ipynb", "table1.csv")}
+    assert expected <= names
+    weights = [name for name in names if name.endswith(".safetensors")]
+    assert [Path(name).parent.name.rsplit("-", 1)[0] for name in weights] == ["CNN3-512-0.1-s1000"]
+    assert (ROOT / weights[0]).stat().st_size < 6e6
+    assert sum((ROOT / name).stat().st_size for name in names) < 25e6
+
+
+def test_the_readme_and_the_model_card_say_what_the_records_give(study, tmp_path):
+    text = (ROOT / "README.md").read_text("utf-8")
+    for name, block in reference.blocks(*study).items():
+        assert re.search(rf"<!-- {name} -->\n{re.escape(block)}\n<!-- /{name} -->", text), name
+    (card,) = FOLDER.glob("runs/*/README.md")
+    with open(FOLDER / "table2.csv") as file:
+        accuracy = float(next(csv.DictReader(file))["accuracy"])
+    assert f"accuracy **{accuracy:.2f} %**" in card.read_text("utf-8")
+    assert f"runs/{card.parent.name}/README.md" in reference.rebuilt(*study)
+
+
+def test_the_shipped_weights_give_the_shipped_answers(data_dir):
+    run = reference.winner()
+    images, labels = data.load("test", data_dir=data_dir)
+    again, shipped = (
+        evaluation.predictions(evaluation.network(run), images[:2000], labels[:2000], "unit"),
+        run.test()[:2000],
+    )
+    assert (again["predicted"] == shipped["predicted"]).mean() > 0.999
+    assert np.abs(again["loss"] - shipped["loss"]).max() < 1e-3
+
+
+# What is spoilt
+
+
+def forged(folder: Path):
+    """Make a run better than it was, and its seal fit: what only the tables can tell."""
+    place = next(folder.glob("runs/CNN3-512-0.1-s0-*"))
+    lines = (place / "history.csv").read_text().splitlines()
+    lines[5] = "5,0.1,0.1,0.99"
+    content = "\n".join(lines).encode() + b"\n"
+    record = json.loads((place / "run.json").read_text())
+    record["files"]["history.csv"] = runs._sealed(content)
+    (place / "history.csv").write_bytes(content)
+    (place / "run.json").write_text(json.dumps(record))
+
+
+def altered(name, old, new):
+    """Return a function that replaces the first match of a pattern in a file of the folder."""
+
+    def spoil(folder: Path):
+        path = next(folder.glob(name))
+        text = path.read_text("utf-8")
+        assert re.search(old, text)
+        path.write_text(re.sub(old, new, text, count=1), "utf-8")
+
+    return spoil
+
+
+SPOILT = {
+    "a digit of Table I": (altered("table1.csv", r"(\d)(\d),finished", r"\2\g<1>9,finished"), "table1.csv is not"),
+    "a digit of the report's table": (altered("report.ipynb", r"92\.44</td>", "92.45</td>"), "tab-validation is not"),
+    "the card": (
+        altered("runs/CNN3-512-0.1-s1000-*/README.md", r"accuracy \*\*\d", "accuracy **1"),
+        "README.md is not",
+    ),
+    "a history": (altered("runs/CNN3-128-0.1-s0-*/history.csv", r"\n1,0", "\n1,1"), "history.csv is damaged"),
+    "an answer": (altered("runs/CNN-Nahuel-s1000-*/test.csv", r"\n9,9", "\n9,5"), "test.csv is damaged"),
+    "a history and its seal": (forged, "table1.csv, "),
+    "a run": (lambda folder: shutil.rmtree(next(folder.glob("runs/CNN5-128-0.1-*"))), "lacks CNN5-128-0.1-s0-"),
+    "all runs": (lambda folder: shutil.rmtree(folder / "runs"), "is no report with its runs"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "cause"), SPOILT.values(), ids=SPOILT)
+def test_whatever_is_altered_or_lost_is_named(copy, spoil, cause, capsys):
+    spoil(copy)
+    assert main(["verify", str(copy)]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert cause in first and second.startswith("Fix: ")
+
+
+def test_runs_of_two_precisions_are_not_taken_for_one_study(copy):
+    run = runs.read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
+    other = Recipe(**(vars(run.recipe) | {"precision": "fp32" if run.recipe.precision == "bf16" else "bf16"}))
+    history, environment = run.history.to_dict("records"), run.record["environment"]
+    runs.write(copy / "runs", other, history, {}, {"seconds": 1.0, "finished": ""}, environment)
+    with pytest.raises(UserError, match="of one device and precision"):
+        reference.records(copy)
+
+
+# Trained anew
+
+TINY = Recipe("ANN-Juan-0.1", train_images=200, val_images=100, batch=100, epochs=2)
+
+
+@pytest.fixture
+def tiny(tmp_path, data_dir, monkeypatch):
+    sweep.train_one(TINY, tmp_path, data_dir)
+    monkeypatch.setattr(reference, "records", lambda folder: (Study(grid=[runs.find(tmp_path, TINY)]), {}))
+    return tmp_path / TINY.name
+
+
+@pytest.mark.slow
+def test_a_run_trained_anew_is_the_same_bits_and_one_that_was_not_is_measured(tiny, data_dir):
+    assert reference.retrain(tiny, "ANN-Juan", data_dir) == [f"{TINY.name}: bit-identical, history and weights"]
+    history = runs.read(tiny).history.to_dict("records")
+    history[1]["val_loss"] += 0.25
+    shutil.rmtree(tiny)
+    runs.write(tiny.parent, TINY, history, {}, {"seconds": 1.0}, {})
+    (line,) = reference.retrain(tiny, "ANN-Juan", data_dir)
+    assert "not bit-identical" in line and "0.2500 nats and 0.00 points" in line
+
+
+def test_a_name_that_no_run_has_is_answered_with_those_that_there_are(tiny):
+    with pytest.raises(UserError, match=TINY.name):
+        reference.retrain(tiny, "CNN7")
+
+
+# Pictures
+
+
+def saved(image: np.ndarray, path: Path) -> str:
+    Image.fromarray(image).save(path)
+    return str(path)
+
+
+def test_a_picture_of_the_data_set_is_read_as_it_is_in_grey_in_colour_and_inverted(tmp_path, data_dir):
+    image = data.load("test", data_dir=data_dir)[0][:1]
+    grey = image[0, 0].numpy()
+    colour = np.dstack([grey] * 3)
+    transparent = np.dstack([np.full_like(colour, 255), grey])  # white where the garment is, seen on black
+    for content in (grey, colour, transparent):
+        assert evaluation.picture(saved(content, tmp_path / "a.png")).equal(image)
+    assert evaluation.picture(saved(255 - colour, tmp_path / "b.png"), invert=True).equal(image)
+
+
+@pytest.mark.parametrize("size", [(28, 28), (280, 140), (7, 90), (13, 13)], ids=str)
+def test_a_picture_of_any_size_fits_whole_on_a_dark_ground(tmp_path, size):
+    read = evaluation.picture(saved(np.full(size, 200, np.uint8), tmp_path / "c.png"))
+    assert read.shape == (1, 1, 28, 28) and read.dtype == torch.uint8
+    rows, columns = (int((read[0, 0] > 100).any(axis).sum()) for axis in (1, 0))
+    assert max(rows, columns) == 28 and min(rows, columns) == max(1, round(28 * min(size) / max(size)))
+
+
+def test_the_garment_in_a_picture_is_named(tmp_path, data_dir, capsys):
+    images, asked = data.load("test", data_dir=data_dir)[0], reference.winner().test()
+    paths = [saved(image[0].numpy(), tmp_path / f"{i}.png") for i, image in enumerate(images[:8])]
+    assert main(["predict", *paths]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for path, line, answer in zip(paths, lines, asked.itertuples(), strict=False):
+        percent = math.floor(1000 * answer.probability + 0.5) / 10
+        assert line.startswith(f"{path}: {data.CLASSES[answer.predicted]} ") and f"{percent:.1f} %" in line
+    assert len(lines) == 8
+
+
+def test_what_is_no_picture_is_refused(tmp_path, capsys):
+    path = tmp_path / "picture.png"
+    path.write_text("<html>")
+    assert main(["predict", str(path)]) == 1
+    assert "cannot read" in (error := capsys.readouterr().err) and "\nFix: " in error
+
+
+# The page
+
+
+def test_a_block_is_filled_between_its_marks_and_nothing_else_changes(tmp_path):
+    page = tmp_path / "page.md"
+    write_file(page, b"a\n<!-- x -->\nold\n\nold\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n")
+    reference.fill(page, "x", "new \\1\n")
+    with pytest.raises(UserError, match="0 places for 'z'"):
+        reference.fill(page, "z", "new")
+    assert page.read_text() == "a\n<!-- x -->\nnew \\1\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n"
