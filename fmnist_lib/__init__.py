@@ -7,9 +7,10 @@ The map of the house, from the ground up; nothing imports upwards:
     training, stats                      one engine; intervals and tests
     files, runs, checkpoints             whole or not at all; a recipe and its run on disk; what it goes on from
     protocol, evaluation, sweep          the paper's trainings; the test images; training what is missing
-    tables, claims, provenance           Tables I and II; verdicts; where the numbers come from
+    tables, claims, provenance, card     Tables I and II; verdicts; where the numbers come from; of the winner's weights
     figures, diagrams, display           one function a figure; what a notebook shows
     article, render, report              an executed notebook as HTML and PDF; the one command
+    reference                            a report held against its records
     notebooks/                           where the study is told, in the order it is read
 """
 
