@@ -12,6 +12,7 @@ from pathlib import Path
 from fmnist_lib import ROOT, UserError, params, protocol
 from fmnist_lib.files import locked
 
+SHUTDOWN = 1.0  # seconds for a kernel to end by itself, so that Ctrl-C ends in two; its longer traceback takes as long
 NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
 
 
@@ -61,6 +62,7 @@ def _execute(name: str, values: dict, target: Path):
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
 
     again = "run the same command again: what is finished is kept"
     for logger in ("papermill", "papermill.translators", "papermill.parameterize", "asyncio"):
@@ -70,7 +72,9 @@ def _execute(name: str, values: dict, target: Path):
             warnings.simplefilter("ignore")
             papermill.execute_notebook(
                 ROOT / "notebooks" / f"{name}.ipynb", target, values, kernel_name="python3", progress_bar=False,
-                stdout_file=sys.stdout, stderr_file=sys.stderr, extra_arguments=["--IPKernelApp.log_level=40"],
+                stdout_file=sys.stdout, stderr_file=sys.stderr,
+                extra_arguments=["--IPKernelApp.log_level=40", "--InteractiveShell.xmode=Plain"],
+                config=Config({"KernelManager": {"shutdown_wait_time": SHUTDOWN}}),
             )  # fmt: skip
     except PapermillExecutionError as error:
         cause, _, fix = error.evalue.partition("\nFix: ")
