@@ -14,9 +14,9 @@ from packaging.version import Version
 from fmnist_lib import ROOT
 
 FLOORS = [
-    {"recipe", "data", "fused", "files", "language", "figures", "diagrams", "stats"},
+    {"recipe", "data", "fused", "files", "faults", "language", "figures", "diagrams", "stats"},
     {"params", "models", "training", "runs", "display"},
-    {"protocol", "evaluation", "checkpoints", "tables", "article"},
+    {"protocol", "evaluation", "checkpoints", "tables", "article", "inventory"},
     {"sweep", "claims", "provenance", "render"},
     {"report"},
     {"__main__"},

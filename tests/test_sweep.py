@@ -13,7 +13,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from fmnist_lib import UserError, checkpoints, protocol, runs, sweep, tables, training
+from fmnist_lib import UserError, checkpoints, inventory, protocol, runs, sweep, tables, training
 from fmnist_lib.recipe import Recipe
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
@@ -92,7 +92,7 @@ def test_eight_processes_over_twelve_recipes_train_each_once_without_a_quarrel(t
         process.join(300)
     assert [process.exitcode for process in processes] == [0] * 8
     assert notes.read_text() == "0\n" * 12
-    assert sweep.missing(recipes, tmp_path, weights=True) == [] and len(runs.frame(tmp_path)) == 12
+    assert sweep.missing(recipes, tmp_path, weights=True) == [] and len(inventory.frame(tmp_path)) == 12
 
 
 def hold(runs_dir, held):
@@ -213,7 +213,7 @@ def test_a_run_that_diverges_is_kept_with_its_curve_told_and_not_trained_again(t
     assert run.diverged and 1 <= len(run.history) < diverging.epochs
     assert not run.history.iloc[-1][["train_loss", "val_loss"]].map(lambda loss: abs(loss) < float("inf")).all()
     json.loads((run.folder / "run.json").read_text(), parse_constant=pytest.fail)  # no NaN, no Infinity
-    assert sweep.missing([diverging], tmp_path) == [] and len(runs.frame(tmp_path)) == 1
+    assert sweep.missing([diverging], tmp_path) == [] and len(inventory.frame(tmp_path)) == 1
 
 
 def test_the_table_says_which_run_diverged_and_leaves_it_out_of_the_means(tmp_path, data_dir, diverging):
