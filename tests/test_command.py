@@ -1,16 +1,13 @@
 """The one command: it refuses early and in two lines, keeps the older report until the new one is whole, and stops."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
 import pandas as pd
-import psutil
 import pytest
 
 from fmnist_lib import ROOT, UserError, protocol, report
@@ -61,6 +58,7 @@ WRONG = {
     "batch": (["batch", "20000"], "batch = 20000 is above train_images = 8000"),
     "split": (["train_images", "59000"], "train_images + val_images = 63000 is above 60000"),
     "layer": (["k", "[3, 11]"], "the second convolution sees 10×10"),
+    "model": (["model", "CNN11-8-0.1"], "the second convolution sees 10×10"),
 }
 
 
@@ -202,53 +200,6 @@ def test_a_rendering_that_fails_leaves_the_older_html_and_pdf(tmp_path, older, m
     with pytest.raises(nbformat.reader.NotJSONError):
         report.make(SMOKE, {}, tmp_path)
     assert older() == {"report.html": True, "report.pdf": True, "report.ipynb": False, "sweep.ipynb": False}
-
-
-# Stopped in the middle
-
-
-def test_sigterm_stops_the_command_as_ctrl_c_does(monkeypatch, capsys):
-    def stopped(*_):
-        signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(report, "make", stopped)
-    assert main(["report"]) == 130 and "The same command goes on" in capsys.readouterr().err
-
-
-TRAINING = """
-import sys
-from fmnist_lib import __main__, report
-report.NOTEBOOKS = ("sweep",)
-sys.exit(__main__.main(sys.argv[1:]))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX signals")
-@pytest.mark.slow
-@pytest.mark.parametrize("blow", ["SIGTERM", "kernel killed"])
-def test_a_report_stopped_in_training_says_how_to_go_on_and_leaves_no_process(tmp_path, blow):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "report.html").write_text("the older one")
-    given = {"runs_dir": tmp_path / "runs", "out": tmp_path / "out", "epochs": 100_000, "workers": 1, "n": 2}
-    options = [text for name, value in given.items() for text in ("-p", name, str(value))]
-    line = [sys.executable, "-c", TRAINING, "report", str(SMOKE), *options]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("runs/*/checkpoint.safetensors")):
-        assert process.poll() is None
-        time.sleep(0.1)
-    children = psutil.Process(process.pid).children(recursive=True)
-    began = time.monotonic()
-    children[0].kill() if blow == "kernel killed" else process.send_signal(signal.Signals[blow])
-    output, errors = process.communicate(timeout=30)
-    _, alive = psutil.wait_procs(children, 10)
-    assert not alive and time.monotonic() - began < 15  # 2 s on a machine that does nothing else
-    assert "Traceback" not in errors and "never retrieved" not in errors
-    if blow == "kernel killed":
-        assert process.returncode == 1 and "Error: notebooks/sweep.ipynb: its kernel died" in errors
-        assert "\nFix: run the same command again" in errors
-    else:
-        assert process.returncode == 130 and "The same command goes on" in errors and "goes on from" in output
-    assert (tmp_path / "out" / "report.html").read_text() == "the older one"
 
 
 # From end to end

@@ -5,12 +5,9 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
-import psutil
 import pytest
 
 from fmnist_lib import UserError, checkpoints, inventory, protocol, runs, sweep, tables, training
@@ -152,43 +149,6 @@ def test_a_run_killed_at_random_moments_goes_on_and_ends_in_the_same_bits(tmp_pa
     for name in ("recipe.json", "history.csv", "weights.safetensors"):
         assert ours[name] == theirs[name], name
     assert set(ours) == set(theirs) == {"recipe.json", "history.csv", "weights.safetensors", "run.json"}
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from fmnist_lib import sweep
-from fmnist_lib.recipe import Recipe
-
-small = dict(train_images=200, val_images=100, batch=100)
-recipes = [Recipe("ANN-Juan-0.1", epochs=3, **small), Recipe("ANN-Juan-0.25", epochs=100_000, **small)]
-if __name__ == "__main__":
-    sweep.train(recipes, Path(sys.argv[1]), sys.argv[2], workers=2)
-"""
-ENDLESS = Recipe("ANN-Juan-0.25", epochs=100_000, **SMALL)
-
-
-@needs_processes
-@pytest.mark.slow
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
-def test_a_sweep_that_is_stopped_takes_its_processes_along_and_keeps_what_is_finished(tmp_path, data_dir, kill):
-    script, place = tmp_path / "train.py", tmp_path / "runs"
-    script.write_text(SCRIPT)
-    command = [sys.executable, str(script), str(place), str(data_dir)]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    under_way = [place / ANN.name / "run.json", checkpoints.path(place, ENDLESS)]
-    wait_for(lambda: parent.poll() is not None or all(path.exists() for path in under_way))
-    workers = psutil.Process(parent.pid).children(recursive=True)
-    began = time.monotonic()
-    parent.send_signal(kill)
-    output, _ = parent.communicate(timeout=10)
-    wait_for(lambda: not any(w.is_running() and w.status() != psutil.STATUS_ZOMBIE for w in workers), 10)
-    assert time.monotonic() - began < 6  # 2 s on a machine that does nothing else
-    assert len(workers) >= 2 and parent.returncode != 0
-    assert ("goes on from the last finished epochs" in output) == (kill == signal.SIGINT)
-    assert sweep.missing([ANN, ENDLESS], place, weights=True) == [ENDLESS]
-    history, _, seconds = checkpoints.read(place, ENDLESS)
-    assert len(history) > 0 and seconds > 0
 
 
 # What is asked, and what comes of it
