@@ -39,7 +39,10 @@ def start(place: Path, folder: Path, seed: int) -> multiprocessing.Process:
 
 
 def hammer(place: Path, folder: Path, processes: int, until: float, draw: random.Random) -> Counter:
-    """Keep processes at it, killing one after the other, until all runs are there or the time is up; let one finish."""
+    """Keep processes at it, killing one after the other, until all runs are there or the time is up.
+
+    Then all are killed, and one process finishes what is left.
+    """
     count, working = Counter(), [start(place, folder, draw.random()) for _ in range(processes)]
     while time.monotonic() < until and sweep.missing(RECIPES, place, weights=True):
         time.sleep(draw.expovariate(2))  # half a second on average
@@ -50,9 +53,13 @@ def hammer(place: Path, folder: Path, processes: int, until: float, draw: random
         count["failures"] += working[at].exitcode > 0
         working[at] = start(place, folder, draw.random())
         count["restarts"] += 1
-    for process in [*working, start(place, folder, 0)]:
+    for process in working:
+        process.kill()
         process.join()
-        count["failures"] += process.exitcode != 0
+        count["kills"] += process.exitcode == -signal.SIGKILL
+    last = start(place, folder, 0)
+    last.join()
+    count["failures"] += last.exitcode != 0
     return count
 
 

@@ -4,13 +4,15 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
+from test_runs import DAMAGE, HISTORY, OTHER, RECIPE, WEIGHTS, empty, truncate, write
 
-from fmnist_lib import ROOT, UserError, protocol, report
+from fmnist_lib import ROOT, UserError, checkpoints, protocol, report, runs, sweep
 from fmnist_lib.__main__ import main
 
 SMOKE = ROOT / "params" / "smoke.yaml"
@@ -104,13 +106,53 @@ def test_what_is_refused_leaves_no_trace(tmp_path, never):
 
 
 def test_the_listing_names_each_run_and_what_sets_it_apart(tmp_path, capsys):
-    from test_runs import RECIPE, write
-
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "No runs yet.\n"
     write(tmp_path)
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
     assert {RECIPE.name, "fp32", "cpu", "2.11.0"} <= {*capsys.readouterr().out.split()}
+
+
+def test_the_listing_goes_on_where_a_run_is_damaged_or_unfinished(tmp_path, capsys):
+    for name in ("recipe.json", "run.json"):
+        place = write(tmp_path, replace(RECIPE, epochs=2, weights_seed=len(name))).folder
+        empty(place / name)
+    checkpoints.write(tmp_path, replace(RECIPE, order_seed=1), HISTORY[:1], WEIGHTS, 1.0)
+    write(tmp_path)
+    assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
+    states = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert sorted(states.values()) == ["damaged", "damaged", "finished", "unfinished"]
+    assert states[RECIPE.name] == "finished" and len(states) == 4
+
+
+@pytest.mark.parametrize(("name", "how"), DAMAGE, ids=lambda value: getattr(value, "__name__", value))
+def test_verifying_names_each_damaged_file_with_a_fix_and_the_next_sweep_redoes_its_run_alone(
+    tmp_path, capsys, name, how
+):
+    place = write(tmp_path).folder
+    write(tmp_path, OTHER)
+    assert main(["runs", "verify", "--runs-dir", str(tmp_path)]) == 0
+    assert "Every file of 2 runs" in capsys.readouterr().out
+    how(place / name)
+    assert main(["runs", "verify", "--runs-dir", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    (line,) = told.out.splitlines()
+    assert str(place / name) in line and "is damaged" in line and "Fix: delete" in line
+    assert told.err.splitlines()[0] == "Error: 1 damaged files in 2 runs" and "Fix: run the sweep" in told.err
+    assert sweep.missing([RECIPE, OTHER], tmp_path) == [RECIPE]
+
+
+def test_verifying_names_every_damaged_file_of_a_run_and_no_absent_weights(tmp_path, capsys):
+    place = write(tmp_path).folder
+    runs.attach(runs.read(place), runs.TEST, b"label,predicted\n")
+    for name in ("recipe.json", "history.csv", runs.TEST):
+        truncate(place / name)
+    (place / "weights.safetensors").unlink()
+    assert main(["runs", "verify", "--runs-dir", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert [line.split(" is damaged")[0] for line in out.splitlines()] == [
+        str(place / name) for name in ("recipe.json", "history.csv", runs.TEST)
+    ]
 
 
 def test_fetch_says_where_the_data_is(data_dir, capsys):

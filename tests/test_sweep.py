@@ -1,16 +1,19 @@
 """The sweep: each recipe is trained once, whoever asks, however often it is killed, and to the same bits."""
 
+import errno
 import json
 import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
 import pytest
 
-from fmnist_lib import UserError, checkpoints, inventory, protocol, runs, sweep, tables, training
+from fmnist_lib import ROOT, UserError, checkpoints, inventory, protocol, runs, sweep, tables, training
 from fmnist_lib.recipe import Recipe
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
@@ -149,6 +152,55 @@ def test_a_run_killed_at_random_moments_goes_on_and_ends_in_the_same_bits(tmp_pa
     for name in ("recipe.json", "history.csv", "weights.safetensors"):
         assert ours[name] == theirs[name], name
     assert set(ours) == set(theirs) == {"recipe.json", "history.csv", "weights.safetensors", "run.json"}
+
+
+@needs_processes
+@pytest.mark.slow
+def test_a_hammer_of_random_kills_leaves_twelve_runs_as_undisturbed_ones():
+    line = [sys.executable, ROOT / "tests" / "hammer.py", "--seconds", "15"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0 and done.stdout.rstrip().endswith("bit-identical"), done.stdout + done.stderr
+    assert int(done.stdout.splitlines()[-1].split()[0]) >= 8  # kills
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_ten_minutes_of_the_hammer():
+    assert subprocess.run([sys.executable, ROOT / "tests" / "hammer.py", "--seconds", "600"]).returncode == 0
+
+
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_a_training_on_a_full_disk_loses_no_epoch_and_the_same_call_completes_it(tmp_path, data_dir, monkeypatch, nth):
+    whole, place, written = tmp_path / "whole", tmp_path / "full", []
+    monkeypatch.setattr(sweep, "CHECKPOINT_SECONDS", 0.0)
+    sweep.train_one(ANN, whole, data_dir)
+    real = os.fsync
+
+    def full(descriptor):
+        written.append(descriptor)
+        if len(written) > 2 * nth - 1:  # full from here on: a checkpoint and its curve, then the run's own files
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(
+            UserError, match=rf"cannot write {place}.*No space left.*bytes free\)\nFix: free some space"
+        ):
+            sweep.train_one(ANN, place, data_dir)
+    assert runs.find(place, ANN) is None and not list(place.rglob("*.tmp"))
+    assert checkpoints.read(place, ANN) or nth == 1
+    sweep.train_one(ANN, place, data_dir)
+    ours, theirs = contents(place / ANN.name), contents(whole / ANN.name)
+    assert ours.keys() == theirs.keys() and all(ours[name] == theirs[name] for name in ours if name != "run.json")
+
+
+def test_what_a_killed_process_was_writing_is_gone_once_its_run_is_finished(tmp_path, data_dir):
+    half = tmp_path / ANN.name / ".weights.safetensors.12345.tmp"
+    half.parent.mkdir()
+    half.write_bytes(b"half")
+    sweep.train_one(ANN, tmp_path, data_dir)
+    assert {path.name for path in half.parent.iterdir()} == {*contents(tmp_path / ANN.name)}
 
 
 # What is asked, and what comes of it
