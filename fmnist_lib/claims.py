@@ -141,7 +141,7 @@ def scores(study: Study, first_split_seed: int) -> Scores:
             "epochs": run.recipe.epochs,
             "seconds": run.record["seconds"],
         }
-        for run in study.retrained
+        for run in {run.folder: run for run in study.retrained}.values()
         if (images := run.test()) is not None
     ]
     return _scores(rows, ["epoch", "loss", "accuracy", "rise", "fall"], tested, ["test", "epochs", "seconds"])

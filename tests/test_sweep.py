@@ -169,7 +169,7 @@ def test_ten_minutes_of_the_hammer():
     assert subprocess.run([sys.executable, ROOT / "tests" / "hammer.py", "--seconds", "600"]).returncode == 0
 
 
-@pytest.mark.parametrize("nth", range(1, 6))
+@pytest.mark.parametrize("nth", range(1, 9))
 def test_a_training_on_a_full_disk_loses_no_epoch_and_the_same_call_completes_it(tmp_path, data_dir, monkeypatch, nth):
     whole, place, written = tmp_path / "whole", tmp_path / "full", []
     monkeypatch.setattr(sweep, "CHECKPOINT_SECONDS", 0.0)

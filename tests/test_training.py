@@ -316,7 +316,7 @@ def test_split_order_masks_and_weights_are_the_same_bits_whatever_the_vector_uni
     environment = os.environ | {"ATEN_CPU_CAPABILITY": units}
     done = subprocess.run([sys.executable, "-c", GOLDEN], env=environment, capture_output=True, text=True, check=True)
     used, split, order, mask, weights = done.stdout.split()
-    assert (split, order, mask) == ("7cd1a1e010482b25", "477cf01c85f93459", "MASK")
+    assert (split, order, mask) == ("7cd1a1e010482b25", "477cf01c85f93459", "7aeae5df3c11c971")
     assert weights == ("83188ab80e23c873" if used == "DEFAULT" else "d24188d2b81b0759")  # it rounds without AVX2
 
 
@@ -416,6 +416,14 @@ def test_cuda_that_is_there_and_unusable_is_refused_with_a_fix(device, monkeypat
     monkeypatch.setattr(torch, "ones", unusable)
     with pytest.raises(UserError, match=r"no kernel image.*\nFix: .*driver"):
         training.resolve(device, "fp32")
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "bf16"), ("cuda", "fp32")])
+def test_the_device_and_precision_really_used_are_part_of_the_recipe(device, precision, monkeypatch):
+    monkeypatch.setattr(training, "resolve", lambda *asked: (device, precision))
+    recipes = protocol.grid(protocol.DEFAULTS | {"device": "auto", "precision": "auto"})
+    assert {(recipe.device, recipe.precision) for recipe in recipes} == {(device, precision)}
+    assert recipes[0].id != replace(recipes[0], precision={"bf16": "fp32", "fp32": "bf16"}[precision]).id
 
 
 # What it is for
