@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARAMS ?= quick
 BIN := .venv/bin
 
-.PHONY: setup report test lab lint reference
+.PHONY: setup report test test-all lab lint reference
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -25,6 +25,9 @@ lint: setup
 test: lint  ## unit and fault tests, then every notebook
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbmake notebooks
+
+test-all: test  ## the tests of more than a few minutes too
+	$(BIN)/python -m pytest -m long
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

@@ -26,9 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="28×28 as in the data set, or any other size")
     predict.add_argument("--invert", action="store_true", help="for pictures with a light background")
     predict.set_defaults(run=run_predict)
-    listing = commands.add_parser("runs", help="list the finished runs")
+    listing = commands.add_parser("runs", help="list the runs, or compare their files with their SHA-256")
+    listing.add_argument("what", nargs="?", choices=["list", "verify"], default="list")
     listing.add_argument("--runs-dir", default="", help="the folder of runs; the project's runs/ unless given")
-    listing.set_defaults(run=run_list)
+    listing.set_defaults(run=run_runs)
     fetch = commands.add_parser("fetch", help="get the data set and verify it")
     fetch.add_argument("--data-dir", default="", help="where to; the project's data/ unless given")
     fetch.set_defaults(run=run_fetch)
@@ -82,14 +83,26 @@ def run_predict(options):
         print(f"{path}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in likely[:3])}")
 
 
-def run_list(options):
-    """Print the finished runs, a line each."""
-    from fmnist_lib import runs
+def run_runs(options):
+    """Print the runs, a line each; or verify them, and print a line for each file that is damaged."""
+    from fmnist_lib import inventory
 
-    frame = runs.frame(params.runs_folder(options.runs_dir))
-    columns = ["run", "epochs", "best_epoch", "best_val_loss", "best_val_accuracy"]
+    folder = params.runs_folder(options.runs_dir)
+    if options.what == "verify":
+        count, errors = inventory.damaged(folder)
+        for error in errors:
+            print(f"{error.cause}. Fix: {error.fix}")
+        if errors:
+            raise UserError(
+                f"{len(errors)} damaged files in {count} runs", "run the sweep again: it redoes these runs alone"
+            )
+        print(f"Every file of {count} runs has its SHA-256.")
+        return
+    frame = inventory.frame(folder)
+    columns = ["run", "status", "epochs", "best_epoch", "best_val_loss", "best_val_accuracy"]
     columns += ["device", "precision", "torch", "seconds", "megabytes"]
-    print("No runs yet." if frame.empty else frame[columns].to_string(index=False))
+    listed = frame.reindex(columns=columns).convert_dtypes()
+    print("No runs yet." if frame.empty else listed.to_string(index=False, na_rep=""))
 
 
 def run_fetch(options):

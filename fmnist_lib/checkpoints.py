@@ -39,5 +39,7 @@ def read(runs_dir: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | Non
 
 
 def discard(runs_dir: Path, recipe: Recipe):
-    """Remove a run's checkpoint, if there is one."""
+    """Remove a run's checkpoint, if there is one, and whatever a killed process was writing."""
     path(runs_dir, recipe).unlink(missing_ok=True)
+    for half in folder(runs_dir, recipe).glob(".*.tmp"):
+        half.unlink(missing_ok=True)

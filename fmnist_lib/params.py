@@ -55,9 +55,12 @@ def known(name: str):
 
 def checked(params: dict) -> dict:
     """Return every parameter checked and in its own type; UserError otherwise."""
-    for name in params:
-        known(name)
-    return {name: _one(name, _parsed(name, value)) for name, value in params.items()}
+    try:
+        for name in params:
+            known(name)
+        return {name: _one(name, _parsed(name, value)) for name, value in params.items()}
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a list 5,000 deep: they cannot be shown
+        raise UserError(f"a value that cannot be read: {error}", "give the values that are meant, shorter") from error
 
 
 def _parsed(name: str, value):
@@ -76,6 +79,8 @@ def _one(name: str, value):
         if not elements:
             raise UserError(f"{name} = []", f"give {name} at least one value")
         return list(dict.fromkeys(recipe.checked(name, element) for element in elements))
+    if name == "model":
+        return recipe.canonical(value)
     if name in TEXTS:
         recipe.required(isinstance(value, str), name, value, "a text")
         return str(ROOT / Path(value).expanduser()) if name in PATHS and value not in ("", TEMPORARY) else value
@@ -92,7 +97,7 @@ def read_file(path: Path) -> dict:
     """Read a params file (YAML, safely); UserError if it is missing or no mapping of names to values."""
     try:
         values = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, yaml.YAMLError, ValueError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(
             f"cannot read {path}: {' '.join(str(error).split())}", "name a file such as params/quick.yaml"
         ) from error

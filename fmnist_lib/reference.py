@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError, card, claims, params, protocol, provenance, runs, tables
+from fmnist_lib import ROOT, UserError, card, claims, inventory, params, protocol, provenance, runs, tables
 from fmnist_lib.display import Table, markdown
 from fmnist_lib.files import write_file
 from fmnist_lib.protocol import Study
@@ -28,8 +28,8 @@ def records(folder: Path) -> tuple[Study, dict]:
     if not (notebook.exists() and runs_dir.is_dir()):
         raise UserError(f"{folder} is no report with its runs beside it", "name a folder such as reports/reference")
     stated = params.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
-    frame = runs.frame(runs_dir)
-    kinds = frame[["device", "precision"]].drop_duplicates().to_dict("records") if len(frame) else []
+    frame = inventory.frame(runs_dir).reindex(columns=["device", "precision"])
+    kinds = frame.dropna().drop_duplicates().to_dict("records")
     if len(kinds) != 1:
         raise UserError(f"{runs_dir} holds runs of {kinds or 'no kind'}", "keep those of one device and precision")
     values = protocol.DEFAULTS | stated | kinds[0]

@@ -12,14 +12,16 @@ from pathlib import Path
 from fmnist_lib import ROOT, UserError, params, protocol
 from fmnist_lib.files import locked
 
+SHUTDOWN = 1.0  # seconds for a kernel to end by itself, so that Ctrl-C ends in two; its longer traceback takes as long
 NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
 
 
 def check(values: dict):
     """Raise UserError unless every parameter, and every training of the study, is possible."""
-    checked = params.checked(protocol.DEFAULTS | values)
+    checked = params.checked({"model": protocol.WINNER} | protocol.DEFAULTS | values)
     resolved = checked | {"device": "cpu", "precision": "fp32"}
-    for recipe in protocol.grid(resolved) + protocol.rivals(resolved):
+    chosen = [protocol.search(resolved["model"], resolved, seed) for seed in resolved["seed"]]
+    for recipe in protocol.grid(resolved) + protocol.rivals(resolved) + chosen:
         protocol.retraining(recipe, 1, resolved)
 
 
@@ -63,6 +65,7 @@ def _execute(name: str, values: dict, target: Path):
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
 
     again = "run the same command again: what is finished is kept"
     for logger in ("papermill", "papermill.translators", "papermill.parameterize", "asyncio"):
@@ -72,7 +75,9 @@ def _execute(name: str, values: dict, target: Path):
             warnings.simplefilter("ignore")
             executed = papermill.execute_notebook(
                 ROOT / "notebooks" / f"{name}.ipynb", target, values, kernel_name="python3", progress_bar=False,
-                stdout_file=sys.stdout, stderr_file=sys.stderr, extra_arguments=["--IPKernelApp.log_level=40"],
+                stdout_file=sys.stdout, stderr_file=sys.stderr,
+                extra_arguments=["--IPKernelApp.log_level=40", "--InteractiveShell.xmode=Plain"],
+                config=Config({"KernelManager": {"shutdown_wait_time": SHUTDOWN}}),
             )  # fmt: skip
     except PapermillExecutionError as error:
         cause, _, fix = error.evalue.partition("\nFix: ")

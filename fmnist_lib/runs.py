@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,9 +92,8 @@ def find(runs_dir: Path, recipe: Recipe, weights: bool = False) -> Run | None:
     run = read(place)
     if run.recipe != recipe:
         raise UserError(f"{place / 'recipe.json'} is another run's recipe", f"delete {place} and train it again")
-    for name, sealed in run.record["files"].items():
-        if name != WEIGHTS or run.has_weights:
-            _verified(place / name, sealed)
+    for error in damage(place, run.record["files"]):
+        raise error
     return run if run.has_weights or not weights or TEST in run.record["files"] else None
 
 
@@ -128,15 +128,14 @@ def _verified(path: Path, expected: dict) -> bytes:
     return data
 
 
-def frame(runs_dir: Path) -> pd.DataFrame:
-    """List the finished runs, a row each: the recipe's fields, the best epoch's scores, torch, seconds, megabytes."""
-    rows = []
-    for path in sorted(Path(runs_dir).glob("[!.]*/run.json")):
-        run = read(path.parent)
-        megabytes = sum(file["bytes"] for file in run.record["files"].values()) / 1e6
-        made = {"torch": run.record["environment"]["torch"], "seconds": run.record["seconds"], "megabytes": megabytes}
-        rows.append(vars(run.recipe) | run.best.add_prefix("best_").to_dict() | made | {"run": run.folder.name})
-    return pd.DataFrame(rows)
+def damage(place: Path, files: dict) -> Iterator[UserError]:
+    """Yield an error for each of a run's files (run.json's list) that is damaged; weights may be absent."""
+    for name, sealed in files.items():
+        if name != WEIGHTS or (place / name).exists():
+            try:
+                _verified(place / name, sealed)
+            except UserError as error:
+                yield error
 
 
 def history_csv(history: list[dict]) -> str:

@@ -31,7 +31,7 @@ def with_intervals(table: pd.DataFrame, scores: pd.DataFrame, images: int) -> pd
 
     The interval is Wilson's, over images, where there is one seed, and Student's, over seeds, where there are more.
     """
-    rows = []
+    rows, scores = [], scores.drop_duplicates("run")
     for model, row in table[table["n"] > 0].iterrows():
         each = list(scores.loc[(scores["model"] == model) & (scores["status"] == "finished"), "accuracy"])
         low, high = wilson(each[0], images) if len(each) == 1 else mean_interval(each)

@@ -17,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from fmnist_lib import UserError, checkpoints, data, models, runs, training
+from fmnist_lib.faults import memory_explained, sigterm_as_ctrl_c
 from fmnist_lib.recipe import Recipe
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill (and the epoch under way)
@@ -35,6 +36,7 @@ def _sound(recipe, runs_dir, weights) -> runs.Run | None:
             print(f"{error.cause}. Set aside as {aside}.")
 
 
+@sigterm_as_ctrl_c()
 def train(recipes, runs_dir, data_dir=None, workers: int = 0, weights: bool = False) -> list[runs.Run]:
     """Train what is missing, on this machine's cores or its CUDA device, and return every recipe's run, in order.
 
@@ -84,6 +86,7 @@ def _seconds(pool, todo, data_dir) -> float:
     return sum(measured[r.model, r.precision] * r.train_images * r.epochs for r in todo)
 
 
+@memory_explained()
 def measure(recipe: Recipe, data_dir: Path) -> float:
     """Return the seconds that one image takes in training, from a few batches, validation included in proportion."""
     images = min(2 * recipe.batch, recipe.train_images)
@@ -120,6 +123,7 @@ def _start_worker():
     training.prepare()
 
 
+@memory_explained()
 def train_one(recipe: Recipe, runs_dir: Path, data_dir: Path, weights: bool = False):
     """Train one recipe in this process and write its run, unless another process has done so meanwhile."""
     with runs.lock(runs_dir, recipe):

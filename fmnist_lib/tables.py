@@ -42,7 +42,7 @@ def validation_scores(runs: list[Run]) -> pd.DataFrame:
         best, recipe = run.best, run.recipe
         scores = (int(best["epoch"]), best["val_loss"], 100 * best["val_accuracy"])
         rows.append((recipe.model, recipe.weights_seed, *scores, run.record["status"], run.folder.name))
-    return pd.DataFrame(rows, columns=["model", "seed", *SCORES, "status", "run"])
+    return _with_numerics(pd.DataFrame(rows, columns=["model", "seed", *SCORES, "status", "run"]), runs)
 
 
 def test_scores(runs: list[Run], predictions: list[pd.DataFrame]) -> pd.DataFrame:
@@ -55,7 +55,13 @@ def test_scores(runs: list[Run], predictions: list[pd.DataFrame]) -> pd.DataFram
         rows.append(
             (paper_name(run.recipe.model), run.recipe.weights_seed, *scores, run.record["status"], run.folder.name)
         )
-    return pd.DataFrame(rows, columns=["model", "seed", *SCORES, "status", "run"])
+    return _with_numerics(pd.DataFrame(rows, columns=["model", "seed", *SCORES, "status", "run"]), runs)
+
+
+def _with_numerics(scores: pd.DataFrame, runs: list[Run]) -> pd.DataFrame:
+    """Add what computed each run, if that is not the same for all: so that no table mixes them in silence."""
+    made = [", ".join((r.recipe.device, r.recipe.precision, f"torch {r.record['environment']['torch']}")) for r in runs]
+    return scores.assign(numerics=made) if len(set(made)) > 1 else scores
 
 
 def retrain_scores(searched: list[Run], retrained: list[Run]) -> pd.DataFrame:
@@ -94,6 +100,9 @@ def beside_paper(scores: pd.DataFrame, paper: dict, seeds: int, models: list[str
         int((scores.loc[scores["model"] == model, "status"] == "diverged").sum()) for model in table.index
     ]
     table["runs"] = [ids.get(model, []) for model in table.index]
+    if "numerics" in scores:
+        made = finished.groupby("model")["numerics"].agg(lambda each: "; ".join(sorted(set(each))))
+        table["numerics"] = made.reindex(table.index).fillna("—")
     for name in SCORES:
         table[f"{name} difference"] = table[name] - table[f"paper {name}"]
     return table.rename_axis("model")
@@ -103,10 +112,12 @@ WORDS = {
     "en": {
         "model": "Model", "epoch": "Best epoch", "loss": "Loss", "accuracy": "Accuracy [%]", "paper": "paper",
         "ours": "ours", "difference": "difference", "diverged": "diverged", "run": "run", "listed": "listed at the end",
+        "numerics": "computed by",
     },
     "es": {
         "model": "Modelo", "epoch": "Época óptima", "loss": "Pérdida", "accuracy": "Exactitud [%]", "paper": "informe",
         "ours": "nuestro", "difference": "diferencia", "diverged": "divergió", "run": "corrida", "listed": "al final",
+        "numerics": "calculado con",
     },
 }  # fmt: skip
 
@@ -123,6 +134,8 @@ def readable(table: pd.DataFrame, language: str = "en", loss_digits: int = 3) ->
         ]
     if (table["seeds"] > 1).any() or (table["n"] < table["seeds"]).any():
         columns["", "n"] = [f"{n} / {seeds}" for n, seeds in zip(table["n"], table["seeds"], strict=True)]
+    if "numerics" in table:
+        columns["", words["numerics"]] = list(table["numerics"])
     columns["", words["run"]] = [", ".join(ids) if len(ids) < 2 else words["listed"] for ids in table["runs"]]
     return pd.DataFrame(columns, index=table.index.rename(words["model"]))
 

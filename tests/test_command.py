@@ -1,19 +1,18 @@
 """The one command: it refuses early and in two lines, keeps the older report until the new one is whole, and stops."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pandas as pd
-import psutil
 import pytest
+from test_runs import DAMAGE, HISTORY, OTHER, RECIPE, WEIGHTS, empty, truncate, write
 
-from fmnist_lib import ROOT, UserError, protocol, report
+from fmnist_lib import ROOT, UserError, checkpoints, protocol, report, runs, sweep
 from fmnist_lib.__main__ import main
 
 SMOKE = ROOT / "params" / "smoke.yaml"
@@ -61,6 +60,7 @@ WRONG = {
     "batch": (["batch", "20000"], "batch = 20000 is above train_images = 8000"),
     "split": (["train_images", "59000"], "train_images + val_images = 63000 is above 60000"),
     "layer": (["k", "[3, 11]"], "the second convolution sees 10×10"),
+    "model": (["model", "CNN11-8-0.1"], "the second convolution sees 10×10"),
 }
 
 
@@ -106,13 +106,53 @@ def test_what_is_refused_leaves_no_trace(tmp_path, never):
 
 
 def test_the_listing_names_each_run_and_what_sets_it_apart(tmp_path, capsys):
-    from test_runs import RECIPE, write
-
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "No runs yet.\n"
     write(tmp_path)
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
     assert {RECIPE.name, "fp32", "cpu", "2.11.0"} <= {*capsys.readouterr().out.split()}
+
+
+def test_the_listing_goes_on_where_a_run_is_damaged_or_unfinished(tmp_path, capsys):
+    for name in ("recipe.json", "run.json"):
+        place = write(tmp_path, replace(RECIPE, epochs=2, weights_seed=len(name))).folder
+        empty(place / name)
+    checkpoints.write(tmp_path, replace(RECIPE, order_seed=1), HISTORY[:1], WEIGHTS, 1.0)
+    write(tmp_path)
+    assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
+    states = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert sorted(states.values()) == ["damaged", "damaged", "finished", "unfinished"]
+    assert states[RECIPE.name] == "finished" and len(states) == 4
+
+
+@pytest.mark.parametrize(("name", "how"), DAMAGE, ids=lambda value: getattr(value, "__name__", value))
+def test_verifying_names_each_damaged_file_with_a_fix_and_the_next_sweep_redoes_its_run_alone(
+    tmp_path, capsys, name, how
+):
+    place = write(tmp_path).folder
+    write(tmp_path, OTHER)
+    assert main(["runs", "verify", "--runs-dir", str(tmp_path)]) == 0
+    assert "Every file of 2 runs" in capsys.readouterr().out
+    how(place / name)
+    assert main(["runs", "verify", "--runs-dir", str(tmp_path)]) == 1
+    told = capsys.readouterr()
+    (line,) = told.out.splitlines()
+    assert str(place / name) in line and "is damaged" in line and "Fix: delete" in line
+    assert told.err.splitlines()[0] == "Error: 1 damaged files in 2 runs" and "Fix: run the sweep" in told.err
+    assert sweep.missing([RECIPE, OTHER], tmp_path) == [RECIPE]
+
+
+def test_verifying_names_every_damaged_file_of_a_run_and_no_absent_weights(tmp_path, capsys):
+    place = write(tmp_path).folder
+    runs.attach(runs.read(place), runs.TEST, b"label,predicted\n")
+    for name in ("recipe.json", "history.csv", runs.TEST):
+        truncate(place / name)
+    (place / "weights.safetensors").unlink()
+    assert main(["runs", "verify", "--runs-dir", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert [line.split(" is damaged")[0] for line in out.splitlines()] == [
+        str(place / name) for name in ("recipe.json", "history.csv", runs.TEST)
+    ]
 
 
 def test_fetch_says_where_the_data_is(data_dir, capsys):
@@ -202,53 +242,6 @@ def test_a_rendering_that_fails_leaves_the_older_html_and_pdf(tmp_path, older, m
     with pytest.raises(nbformat.reader.NotJSONError):
         report.make(SMOKE, {}, tmp_path)
     assert older() == {"report.html": True, "report.pdf": True, "report.ipynb": False, "sweep.ipynb": False}
-
-
-# Stopped in the middle
-
-
-def test_sigterm_stops_the_command_as_ctrl_c_does(monkeypatch, capsys):
-    def stopped(*_):
-        signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(report, "make", stopped)
-    assert main(["report"]) == 130 and "The same command goes on" in capsys.readouterr().err
-
-
-TRAINING = """
-import sys
-from fmnist_lib import __main__, report
-report.NOTEBOOKS = ("sweep",)
-sys.exit(__main__.main(sys.argv[1:]))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX signals")
-@pytest.mark.slow
-@pytest.mark.parametrize("blow", ["SIGTERM", "kernel killed"])
-def test_a_report_stopped_in_training_says_how_to_go_on_and_leaves_no_process(tmp_path, blow):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "report.html").write_text("the older one")
-    given = {"runs_dir": tmp_path / "runs", "out": tmp_path / "out", "epochs": 100_000, "workers": 1, "n": 2}
-    options = [text for name, value in given.items() for text in ("-p", name, str(value))]
-    line = [sys.executable, "-c", TRAINING, "report", str(SMOKE), *options]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob("runs/*/checkpoint.safetensors")):
-        assert process.poll() is None
-        time.sleep(0.1)
-    children = psutil.Process(process.pid).children(recursive=True)
-    began = time.monotonic()
-    children[0].kill() if blow == "kernel killed" else process.send_signal(signal.Signals[blow])
-    output, errors = process.communicate(timeout=30)
-    _, alive = psutil.wait_procs(children, 10)
-    assert not alive and time.monotonic() - began < 15  # 2 s on a machine that does nothing else
-    assert "Traceback" not in errors and "never retrieved" not in errors
-    if blow == "kernel killed":
-        assert process.returncode == 1 and "Error: notebooks/sweep.ipynb: its kernel died" in errors
-        assert "\nFix: run the same command again" in errors
-    else:
-        assert process.returncode == 130 and "The same command goes on" in errors and "goes on from" in output
-    assert (tmp_path / "out" / "report.html").read_text() == "the older one"
 
 
 # From end to end

@@ -14,9 +14,9 @@ from packaging.version import Version
 from fmnist_lib import ROOT
 
 FLOORS = [
-    {"recipe", "data", "fused", "files", "language", "figures", "diagrams", "stats"},
+    {"recipe", "data", "fused", "files", "faults", "language", "figures", "diagrams", "stats"},
     {"params", "models", "training", "runs", "display"},
-    {"protocol", "evaluation", "checkpoints", "tables", "article"},
+    {"protocol", "evaluation", "checkpoints", "tables", "article", "inventory"},
     {"sweep", "claims", "provenance", "card", "render"},
     {"report", "reference"},
     {"__main__"},
@@ -97,7 +97,13 @@ def test_every_dependency_is_pinned_within_its_range(stated):
 
 def test_what_the_library_imports_is_a_stated_dependency():
     known = {"yaml": "pyyaml", "bs4": "beautifulsoup4", "IPython": "ipykernel", "pypandoc": "pypandoc-binary"}
-    known |= {"PIL": "pillow", "nbformat": "nbconvert", "nbclient": "papermill", "traitlets": "nbconvert", "jinja2": "nbconvert"}
+    known |= {
+        "PIL": "pillow",
+        "nbformat": "nbconvert",
+        "nbclient": "papermill",
+        "traitlets": "nbconvert",
+        "jinja2": "nbconvert",
+    }
     stated = {canonicalize_name(Requirement(line).name) for line in requirements()}
     used = {name.split(".")[0] for path in LIBRARY.values() for name in imports(path)}
     foreign = used - {"fmnist_lib", "None"} - set(__import__("sys").stdlib_module_names)
@@ -141,3 +147,25 @@ def test_no_file_names_a_path_of_some_machine():
         (path.name, line) for path in texts for line in path.read_text("utf-8").splitlines() if elsewhere.search(line)
     ]
     assert [line for name, line in found if name != "test_layout.py"] == []
+
+
+def faults():
+    """Return the rows of the table of faults: identifier, what goes wrong, what happens, the tests."""
+    lines = (ROOT / "tests" / "README.md").read_text("utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    return [row for row in rows[2:] if not row[0].startswith("**")]
+
+
+def test_every_fault_has_a_row_and_every_test_named_in_a_row_exists():
+    counts = {"P": 7, "D": 6, "T": 6, "S": 7, "N": 8}
+    assert {f"{part}{n}" for part, count in counts.items() for n in range(1, count + 1)} <= {row[0] for row in faults()}
+    for *_, named in faults():
+        stem, resolved = None, 0
+        for name in re.findall(r"`([^`]+)`", named):
+            if name.startswith("test_"):
+                stem, resolved = name, resolved + (ROOT / "tests" / f"{name}.py").exists()
+            elif not name.startswith("pytest "):
+                beginning = re.escape(re.sub(r"…?(\[.*\])?$", "", name))
+                source = (ROOT / "tests" / f"{stem}.py").read_text("utf-8")
+                assert re.search(rf"^def test_{beginning}", source, re.M), f"{stem}: {name}"
+        assert resolved, named

@@ -10,7 +10,7 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from fmnist_lib import ROOT, params, protocol
+from fmnist_lib import ROOT, UserError, params, protocol
 from fmnist_lib.report import NOTEBOOKS
 
 CELLS = {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4) for name in NOTEBOOKS}
@@ -90,6 +90,16 @@ def test_a_parameter_has_one_default_and_one_meaning_in_all_notebooks():
             if key != "out":  # names the file that each notebook writes
                 meanings.setdefault(key, {}).setdefault((parameter["default"], parameter["help"]), []).append(name)
     assert {key: found for key, found in meanings.items() if len(found) > 1} == {}
+
+
+@every_notebook
+def test_one_params_file_with_the_names_of_all_notebooks_passes_the_check_of_each(name):
+    everything = {key: value for other in NOTEBOOKS for key, value in defaults(other).items()}
+    cell = "# Parameters\n" + "\n".join(f"{key} = {value!r}" for key, value in everything.items())
+    assert set(everything) > set(defaults(name))
+    assert params.check({"In": [cell]} | everything) == everything
+    with pytest.raises(UserError, match="unknown parameter 'kernal'"):
+        params.check({"In": [cell + "\nkernal = 3"]} | everything)
 
 
 @every_notebook

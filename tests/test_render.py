@@ -1,11 +1,15 @@
 """The article: the same numbers in HTML and PDF, markup as text, no network, no script."""
 
 import functools
+import hashlib
 import itertools
+import os
 import re
 import shutil
 import subprocess
+import sys
 from io import BytesIO
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -207,6 +211,32 @@ def test_a_language_keeps_its_own_cells_and_those_of_no_language():
     assert "Details" in text and [h.get_text() for h in page.find_all("h2")] == ["I. Método", "References"]
     with pytest.raises(UserError, match="'fr'"):
         html(notebook(), language="fr")
+
+
+BARE = """
+import hashlib, locale, sys
+sys.path.insert(0, sys.argv[1])
+locale.localeconv = lambda: {"decimal_point": ",", "thousands_sep": ".", "grouping": [3, 0]}
+from test_render import ArticleHTMLExporter, ArticlePDFExporter, notebook
+for exporter in ArticleHTMLExporter, ArticlePDFExporter:
+    made = exporter().from_notebook_node(notebook())[0]
+    print(hashlib.sha256(made if isinstance(made, bytes) else made.encode()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_without_display_fonts_or_english_locale_figures_tables_html_and_pdf_are_the_same_bytes(tmp_path):
+    bare = {
+        name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
+    }
+    nowhere = {"HOME": tmp_path, "MPLCONFIGDIR": tmp_path, "FONTCONFIG_FILE": os.devnull, "XDG_DATA_HOME": tmp_path}
+    spanish = {"LANG": "es_AR.UTF-8", "LC_ALL": "es_AR.UTF-8", "LC_NUMERIC": "es_AR.UTF-8"}
+    line = [sys.executable, "-c", BARE, str(Path(__file__).parent)]
+    done = subprocess.run(line, env=bare | nowhere | spanish, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    made = [exporter().from_notebook_node(notebook())[0] for exporter in (ArticleHTMLExporter, ArticlePDFExporter)]
+    digests = [hashlib.sha256(part if isinstance(part, bytes) else part.encode()).hexdigest() for part in made]
+    assert done.stdout.split() == digests
 
 
 @pytest.mark.parametrize("name", ["fmnist-html", "fmnist-pdf"])

@@ -205,6 +205,41 @@ def test_a_run_listed_twice_counts_once_and_no_order_matters(tmp_path):
     assert list(table["n"]) == [3, 3]
 
 
+def test_a_run_listed_twice_is_drawn_once_and_keeps_the_interval_of_one_seed(tmp_path):
+    found = [scored(tmp_path, "CNN3-512-0.1", accuracy=0.92)] * 2
+    shown = stats.with_intervals(table_of(found), tables.validation_scores(found), 10_000).iloc[0]
+    assert shown["each"] == pytest.approx([92.0])
+    assert (shown["low"], shown["high"]) == pytest.approx(stats.wilson(92.0, 10_000))
+
+
+def test_three_seeds_of_five_are_told_and_their_mean_is_theirs_alone(tmp_path):
+    found = [scored(tmp_path, "CNN3-512-0.1", seed, accuracy=0.9 + seed / 100) for seed in (0, 1, 4)]
+    found += [scored(tmp_path, "CNN5-512-0.1", seed) for seed in range(5)]
+    table = table_of(found, seeds=5, models=["CNN3-128-0.1"])
+    assert dict(tables.readable(table)["", "n"]) == {
+        "CNN3-512-0.1": "3 / 5", "CNN3-128-0.1": "0 / 5", "CNN5-512-0.1": "5 / 5"
+    }  # fmt: skip
+    assert table.loc["CNN3-512-0.1", "accuracy"] == pytest.approx((90 + 91 + 94) / 3)
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_runs_of_different_precision_or_torch_in_one_table_are_told_apart_in_it(tmp_path, language):
+    alike = [scored(tmp_path, "CNN3-512-0.1"), scored(tmp_path, "CNN5-512-0.1")]
+    assert "numerics" not in table_of(alike) and "numerics" not in tables.validation_scores(alike)
+    other = scored(tmp_path, "CNN3-512-0.1", 1, precision="bf16")
+    newer = scored(tmp_path, "CNN3-128-0.1")
+    (newer.folder / "run.json").write_text(
+        (newer.folder / "run.json").read_text().replace('"torch": null', '"torch": "9.9.9"')
+    )
+    found = [*alike, other, runs.read(newer.folder)]
+    word = tables.WORDS[language]["numerics"]
+    told = tables.readable(table_of(found, models=["CNN5-128-0.1"]), language)["", word]
+    assert told["CNN3-512-0.1"] == "cpu, bf16, torch None; cpu, fp32, torch None"
+    assert told["CNN3-128-0.1"] == "cpu, fp32, torch 9.9.9" and told["CNN5-128-0.1"] == "—"
+    test = tables.test_scores(found, [images_of(0.9)] * 4)
+    assert "9.9.9" in tables.readable(tables.beside_paper(test, {}, 2), language)["", word]["CNN3-128-0.1"]
+
+
 def test_rows_come_in_the_papers_order_and_ours_after_them(tmp_path):
     found = [scored(tmp_path, model) for model in ("CNN7-32-0", "CNN5-128-0.1", "CNN3-512-0.1", "CNN1-32-0")]
     table = table_of(found)
@@ -387,8 +422,18 @@ def test_a_seed_that_lacks_a_run_or_whose_run_diverged_is_left_out_of_what_needs
 def test_neither_the_order_of_the_runs_nor_one_found_twice_changes_a_verdict(tmp_path):
     study = study_of(tmp_path, 3, noise=0.001)
     expected = claims.judge(study, 42)
-    turned = replace(study, grid=study.grid[::-1] + study.grid[:5], retrained=study.retrained[::-1])
+    turned = replace(
+        study, grid=study.grid[::-1] + study.grid[:5], retrained=study.retrained[::-1] + study.retrained[:2]
+    )
     pd.testing.assert_frame_equal(claims.judge(turned, 42), expected)
+
+
+def test_neither_one_seed_nor_seeds_that_agree_exactly_give_the_claims_table_an_undefined_verdict(tmp_path):
+    one, same = (claims.judge(study_of(tmp_path / str(n), n), 42) for n in (1, 3))
+    assert set(one["verdict"]) == {UNDECIDABLE} and one[["low", "high"]].isna().all(axis=None)
+    assert (claims.readable(one).iloc[:, 3] == "—").all()
+    zero = same[same["low"] == same["high"]]  # every seed has the same effect
+    assert len(zero) > 5 and set(zero["verdict"]) <= set(stats.VERDICTS) and (zero["ours"] == zero["low"]).all()
 
 
 @pytest.mark.parametrize("language", ["en", "es"])

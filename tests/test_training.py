@@ -2,6 +2,10 @@
 
 import hashlib
 import math
+import os
+import platform
+import subprocess
+import sys
 from copy import deepcopy
 from dataclasses import replace
 
@@ -291,6 +295,31 @@ def test_what_the_seeds_of_the_reference_give_never_changes():
     assert [weights.sum().item(), weights.square().sum().item()] == pytest.approx([107.61564, 175.31114], abs=1e-4)
 
 
+GOLDEN = """
+import hashlib, torch
+from fmnist_lib import data, models, training
+training.prepare()
+with training.stream("weights", 0):
+    weights = torch.cat([tensor.flatten() for tensor in models.build("CNN3-128-0.1").parameters()]).detach()
+with training.stream("dropout", 0, 1):
+    mask = torch.randint(2**31, (10_000,))
+made = [torch.cat(data.split(42)), training.epoch_order(50_000, True, 0, 1), mask, weights]
+print(torch.backends.cpu.get_cpu_capability())
+print(*[hashlib.sha256(tensor.numpy().tobytes()).hexdigest()[:16] for tensor in made])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="what is promised is promised of x86-64")
+@pytest.mark.parametrize("units", ["default", "avx2", "avx512"])
+def test_split_order_masks_and_weights_are_the_same_bits_whatever_the_vector_units(units):
+    environment = os.environ | {"ATEN_CPU_CAPABILITY": units}
+    done = subprocess.run([sys.executable, "-c", GOLDEN], env=environment, capture_output=True, text=True, check=True)
+    used, split, order, mask, weights = done.stdout.split()
+    assert (split, order, mask) == ("7cd1a1e010482b25", "477cf01c85f93459", "7aeae5df3c11c971")
+    assert weights == ("83188ab80e23c873" if used == "DEFAULT" else "d24188d2b81b0759")  # it rounds without AVX2
+
+
 # Going on (T1)
 
 
@@ -387,6 +416,14 @@ def test_cuda_that_is_there_and_unusable_is_refused_with_a_fix(device, monkeypat
     monkeypatch.setattr(torch, "ones", unusable)
     with pytest.raises(UserError, match=r"no kernel image.*\nFix: .*driver"):
         training.resolve(device, "fp32")
+
+
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "bf16"), ("cuda", "fp32")])
+def test_the_device_and_precision_really_used_are_part_of_the_recipe(device, precision, monkeypatch):
+    monkeypatch.setattr(training, "resolve", lambda *asked: (device, precision))
+    recipes = protocol.grid(protocol.DEFAULTS | {"device": "auto", "precision": "auto"})
+    assert {(recipe.device, recipe.precision) for recipe in recipes} == {(device, precision)}
+    assert recipes[0].id != replace(recipes[0], precision={"bf16": "fp32", "fp32": "bf16"}[precision]).id
 
 
 # What it is for

@@ -1,0 +1,119 @@
+"""Any parameters at all: refused in two lines before anything is read, or one list of trainings; never a traceback."""
+
+import json
+import random
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from fmnist_lib import UserError, data, params, protocol, report
+from fmnist_lib.recipe import Recipe
+
+many = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+RIGHT = {
+    "k": [3, 5, 7], "n": [1, 128], "p": [0, 0.1, 0.25], "ann_p": [0.1], "seed": [0, 1, 7], "epochs": [1, 50],
+    "batch": [1, 500], "train_images": [400, 50_000], "val_images": [200, 10_000], "retrain_images": [400, 60_000],
+    "retrain_seed": [0, 1000], "model": ["CNN3-512-0.1", "ANN-Juan-0.10"], "padding": ["same", "0,0"],
+    "optimizer": ["sgd", "adamw"], "lr": [1, 0.01], "shuffle": [True, False], "output": ["dropout_relu"],
+    "scaling": ["standardised"], "activation": ["leaky_relu"], "momentum": [0.9], "split_seed": [0, 42],
+    "language": ["es"], "device": ["auto", "cuda"], "precision": ["bf16"], "workers": [0, 2], "samples": [16],
+}  # fmt: skip
+EXTREME = [-1, 2**32, 10**400, -0.0, 1e-300, 1e308, float("inf"), float("nan"), 59_999, 60_000, 60_001, 2**31]
+ODD = ["", " ", "0,1", "3\n5", "[3", "[3, 5]", "{k: 3}", "null", "true", "1e-3", "0x1F", "0b1", "1_000", "2001-02-30"]
+ODD += ["2001-12-14t21:59:43.10-05:00", "!!python/object/apply:os.getcwd []", "&a [*a]", "<script>", "../..", "ñ", "\0"]
+ODD += ["190:20:30", "=", "~", "CNN4-8-0.1", "CNN27-8-0.1", "\ud83d"]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(EXTREME + ODD)
+ANYTHING = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=3), SCALARS, max_size=2)
+GARBAGE = st.text(max_size=6) | st.sampled_from(["kernal", "K", "k ", "epoch", "__class__", "k\n", "", "In"])
+ONE = st.sampled_from(sorted(RIGHT)).flatmap(lambda name: st.tuples(st.just(name), st.sampled_from(RIGHT[name])))
+ONE |= st.tuples(st.sampled_from(params.NAMES), ANYTHING) | st.tuples(GARBAGE, ANYTHING)
+PAIRS = st.lists(ONE, max_size=4).map(dict)
+
+
+def trainings(values: dict) -> list[Recipe]:
+    """Return all trainings that the report of these parameters consists of, each retrained after one epoch."""
+    asked = params.checked(protocol.DEFAULTS | values) | {"device": "cpu", "precision": "fp32"}
+    searches = protocol.grid(asked) + protocol.rivals(asked)
+    return searches + [protocol.retraining(recipe, 1, asked) for recipe in searches]
+
+
+def refused_or_one_list(values: dict):
+    """Check the parameters as the command does, before all else; None if they are refused, and how."""
+    try:
+        report.check(values)
+    except UserError as error:
+        assert error.cause and error.fix and "\n" not in error.cause + error.fix
+        assert str(error) == f"{error.cause}\nFix: {error.fix}"
+        return None
+    made = trainings(values)
+    assert made == trainings(values) and all(Recipe(**json.loads(recipe.json)) == recipe for recipe in made)
+    turned = list(values.items())
+    random.Random(0).shuffle(turned)
+    assert trainings(dict(turned)) == made == trainings(protocol.DEFAULTS | values)  # nor order nor defaults matter
+    return made
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_read(monkeypatch):
+    for name in ("fetch", "load", "_raw_folder"):
+        monkeypatch.setattr(data, name, pytest.fail)
+
+
+@many
+@given(PAIRS)
+@example({"k": "0x" + "f" * 5000})
+@example({"k": "[" * 5000})
+@example({"k": "9" * 5000})
+@example({"model": "CNN4-8-0.1"})
+@example({"seed": [2**32 - 1]})
+@example({"retrain_seed": 2**32 - 1})
+def test_any_values_are_refused_in_two_lines_or_are_one_list_of_trainings(values):
+    refused_or_one_list(values)
+
+
+def as_text(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@many
+@given(PAIRS)
+def test_the_same_values_as_texts_of_the_command_line_never_end_in_a_traceback(values):
+    made = refused_or_one_list({name: as_text(value) for name, value in values.items()})
+    if made and all(name in RIGHT and value in RIGHT[name] for name, value in values.items()):
+        assert made == trainings(values)  # what is right is the same in both spellings
+
+
+@many
+@given(st.dictionaries(SCALARS | GARBAGE, ANYTHING, max_size=2) | PAIRS | st.text(max_size=60) | ANYTHING)
+@example("k: " + "[" * 5000)
+@example("k: 0x" + "f" * 5000)
+@example("k: &a [*a]")
+@example("<<: 3")
+@example("? [k]\n: 3")
+def test_any_params_file_is_refused_in_two_lines_or_is_one_list_of_trainings(content):
+    text = content if isinstance(content, str) else yaml.safe_dump(content, allow_unicode=True)
+    with TemporaryDirectory() as place:
+        file = Path(place, "mine.yaml")
+        file.write_bytes(text.encode("utf-8", "surrogatepass"))
+        try:
+            values = params.read_file(file)
+        except UserError as error:
+            assert error.cause and error.fix and "\n" not in error.cause + error.fix
+        else:
+            refused_or_one_list(values)
+
+
+@pytest.mark.parametrize("name", sorted(RIGHT))
+def test_what_is_right_alone_is_accepted(name):  # so that the above is not one long refusal
+    needs = {
+        "momentum": {"optimizer": "sgd"},
+        "batch": {},
+        "train_images": {"batch": 400},
+        "retrain_images": {"batch": 400},
+    }
+    for value in RIGHT[name]:
+        assert refused_or_one_list({name: value} | needs.get(name, {}))
