@@ -103,7 +103,7 @@ def read(place: Path) -> Run:
         contents = {name: _verified(place / name, record["files"][name]) for name in ("recipe.json", "history.csv")}
         recipe = Recipe(**json.loads(contents["recipe.json"]))
         run = Run(recipe, place, parse_history(contents["history.csv"].decode()), record)
-        if record["status"] != _status(recipe, run.history.to_dict("records")):
+        if record["status"] != _status(recipe, len(run.history), run.history.iloc[-1]):
             raise ValueError(f"status {record['status']} with {len(run.history)} of {recipe.epochs} epochs")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{place / 'run.json'} is damaged: {error}", f"delete {place} and train it again") from error
@@ -114,9 +114,9 @@ def _record(place: Path) -> dict:
     return json.loads((place / "run.json").read_text("utf-8"))
 
 
-def _status(recipe: Recipe, history: list[dict]) -> str:
-    losses = [history[-1]["train_loss"]] + ([history[-1]["val_loss"]] if recipe.val_images else [])
-    return "finished" if len(history) == recipe.epochs and all(map(math.isfinite, losses)) else "diverged"
+def _status(recipe: Recipe, epochs: int, last: dict | pd.Series) -> str:
+    losses = [last["train_loss"]] + ([last["val_loss"]] if recipe.val_images else [])
+    return "finished" if epochs == recipe.epochs and all(map(math.isfinite, losses)) else "diverged"
 
 
 def _verified(path: Path, expected: dict) -> bytes:
@@ -145,7 +145,8 @@ def history_csv(history: list[dict]) -> str:
 
 def parse_history(text: str) -> pd.DataFrame:
     """Read what `history_csv` wrote."""
-    return pd.read_csv(io.StringIO(text), dtype=str).astype(float).astype({"epoch": int})
+    types = {name: int if name == "epoch" else float for name in COLUMNS}
+    return pd.read_csv(io.StringIO(text), dtype=types, float_precision="round_trip")
 
 
 def write(runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, times: dict, environment: dict) -> Run:
@@ -161,7 +162,7 @@ def write(runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, ti
     for name, content in contents.items():
         write_file(place / name, content)
     sealed = {name: _sealed(content) for name, content in contents.items()}
-    record = {"status": _status(recipe, history), "id": recipe.id, **times}
+    record = {"status": _status(recipe, len(history), history[-1]), "id": recipe.id, **times}
     write_file(place / "run.json", _json(record | {"environment": environment, "files": sealed}))
     return read(place)
 
