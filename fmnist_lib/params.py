@@ -14,7 +14,8 @@ from fmnist_lib.recipe import Recipe
 # Parameters of the notebooks that are no field of a recipe; the lists take one value or several.
 LISTS = ("k", "n", "p", "ann_p", "seed")
 TEXTS = ("model", "runs_dir", "data_dir", "out")
-COUNTS = {"workers": (0, 1024), "samples": (1, 100)}
+COUNTS = {"workers": (0, 1024), "samples": (1, 100), "repeats": (1, 100)}
+COUNTS |= {"pair_epochs": (1, 100_000), "pair_images": (1, recipe.IMAGES), "pair_seeds": (2, 100)}
 SEEDS = ("samples_seed", "retrain_seed")
 CHOICES = {
     "language": ("en", "es"),

@@ -18,7 +18,7 @@ from fmnist_lib import UserError
 from fmnist_lib.files import locked, write_file
 from fmnist_lib.recipe import Recipe
 
-COLUMNS = ["epoch", "train_loss", "val_loss", "val_accuracy"]
+COLUMNS = {"epoch": int, "train_loss": float, "val_loss": float, "val_accuracy": float}
 WEIGHTS, TEST = "weights.safetensors", "test.csv"
 
 
@@ -140,13 +140,13 @@ def frame(runs_dir: Path) -> pd.DataFrame:
 
 def history_csv(history: list[dict]) -> str:
     """Return the rows as CSV text that reads back bit for bit."""
-    return pd.DataFrame(history, columns=COLUMNS).to_csv(index=False, lineterminator="\n")
+    return pd.DataFrame(history, columns=[*COLUMNS]).to_csv(index=False, lineterminator="\n")
 
 
 def parse_history(text: str) -> pd.DataFrame:
     """Read what `history_csv` wrote."""
-    types = {name: int if name == "epoch" else float for name in COLUMNS}
-    return pd.read_csv(io.StringIO(text), dtype=types, float_precision="round_trip")
+    columns = zip(*(line.split(",") for line in text.splitlines()), strict=True)
+    return pd.DataFrame({name: [COLUMNS[name](v or "nan") for v in values] for name, *values in columns})
 
 
 def write(runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, times: dict, environment: dict) -> Run:
