@@ -6,7 +6,6 @@ Rates are work a second, one a repeat; `together` adds up those of all processes
 import os
 import shutil
 import time
-import timeit
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import replace
@@ -18,6 +17,7 @@ import pandas as pd
 import psutil
 import torch
 import torch.nn.functional as F
+from torch.utils.benchmark import Timer
 from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
@@ -87,21 +87,17 @@ def together(pools: list[ProcessPoolExecutor], rates: Callable, *args) -> list[f
 
 def product_rates(precision: str, device: str, repeats: int) -> list[float]:
     """Return the rates [GFLOP/s] of multiplying square matrices."""
-    side = {"cpu": 2048, "cuda": 8192}[device]
+    side = {"cpu": 512, "cuda": 8192}[device]
     a = torch.rand(side, side, device=device, dtype={"fp32": torch.float32, "bf16": torch.bfloat16}[precision])
-    return _rates(lambda: a @ a, 2 * side**3 / 1e9, repeats)
+    product = Timer("a @ a", globals={"a": a})  # on one thread; it waits for CUDA
+    return [2 * side**3 / 1e9 / product.timeit(100).mean for _ in range(repeats)]
 
 
 def copy_rates(device: str, repeats: int) -> list[float]:
-    """Return the rates [GB/s] of reading and writing memory far larger than the caches."""
-    source = torch.ones(2**26, device=device)
-    target = torch.empty_like(source)
-    return _rates(lambda: target.copy_(source), 2 * source.nbytes / 1e9, repeats)
-
-
-def _rates(call: Callable, work: float, repeats: int, calls: int = 10) -> list[float]:
-    times = timeit.repeat(lambda: call()[-1].sum().item(), number=calls, repeat=repeats + 1)  # item() waits for CUDA
-    return [calls * work / time for time in times[1:]]
+    """Return the rates [GB/s] of reading and writing more memory than the caches hold."""
+    a = torch.ones(2**25, device=device)
+    copy = Timer("b.copy_(a)", globals={"a": a, "b": torch.empty_like(a)})
+    return [2 * a.nbytes / 1e9 / copy.timeit(10).mean for _ in range(repeats)]
 
 
 def engine_rates(recipe: Recipe, data_dir: Path) -> list[float]:
