@@ -173,14 +173,14 @@ def test_every_floor_can_be_judged_and_what_was_not_measured_says_so(device):
 
 
 def test_the_readme_table_has_what_was_measured_from_the_file_and_nothing_else():
-    measured = {"bf16 engine": [4321.04], "bf16 engine / tutorial loop": [6.544], "bf16 engine / product peak": [41.26]}
+    measured = {"bf16 engine": [4321.04], "bf16 engine / tutorial loop": [6.544], "bf16 engine / product peak": [21.26]}
     made = benchmark.summary(measured, "cpu").assign(machine="A processor, 2 cores")
     table = benchmark.readme_table(pd.read_csv(io.StringIO(made.to_csv(index=False))))
     assert table.splitlines() == [
         "| A processor, 2 cores | median | floor |",
         "|---|---|---|",
         "| bf16 engine | 4,321 images/s |  |",
-        "| bf16 engine / tutorial loop | 6.54 × | ≥ 4 |",
-        "| bf16 engine / product peak | 41.3 % | ≥ 30 |",
+        "| bf16 engine / tutorial loop | 6.54 × | ≥ 4 (met) |",
+        "| bf16 engine / product peak | 21.3 % | ≥ 30 (not met) |",
     ]
     assert math.isnan(made["value"].iloc[-1])
