@@ -12,6 +12,7 @@ The map of the house, from the ground up; nothing imports upwards:
     figures, diagrams, display           one function a figure; what a notebook shows
     article, render, report              an executed notebook as HTML and PDF; the one command
     reference                            a report held against its records
+    benchmark                            what training costs, for a notebook of its own
     notebooks/                           where the study is told, in the order it is read
 """
 

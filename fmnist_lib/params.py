@@ -16,7 +16,8 @@ LISTS = ("k", "n", "p", "ann_p", "seed")
 PATHS = ("runs_dir", "data_dir", "out")
 TEXTS = ("model", *PATHS)
 TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
-COUNTS = {"workers": (0, 1024), "samples": (1, 100)}
+COUNTS = {"workers": (0, 1024), "samples": (1, 100), "repeats": (1, 100)}
+COUNTS |= {"pair_epochs": (1, 100_000), "pair_images": (1, recipe.IMAGES), "pair_seeds": (2, 100)}
 SEEDS = ("samples_seed", "retrain_seed")
 CHOICES = {
     "language": ("en", "es"),

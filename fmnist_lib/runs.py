@@ -19,7 +19,7 @@ from fmnist_lib import UserError
 from fmnist_lib.files import locked, write_file
 from fmnist_lib.recipe import Recipe
 
-COLUMNS = ["epoch", "train_loss", "val_loss", "val_accuracy"]
+COLUMNS = {"epoch": int, "train_loss": float, "val_loss": float, "val_accuracy": float}
 WEIGHTS, TEST = "weights.safetensors", "test.csv"
 
 
@@ -104,7 +104,7 @@ def read(place: Path) -> Run:
         contents = {name: _verified(place / name, record["files"][name]) for name in ("recipe.json", "history.csv")}
         recipe = Recipe(**json.loads(contents["recipe.json"]))
         run = Run(recipe, place, parse_history(contents["history.csv"].decode()), record)
-        if record["status"] != _status(recipe, run.history.to_dict("records")):
+        if record["status"] != _status(recipe, len(run.history), run.history.iloc[-1]):
             raise ValueError(f"status {record['status']} with {len(run.history)} of {recipe.epochs} epochs")
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{place / 'run.json'} is damaged: {error}", f"delete {place} and train it again") from error
@@ -115,9 +115,9 @@ def _record(place: Path) -> dict:
     return json.loads((place / "run.json").read_text("utf-8"))
 
 
-def _status(recipe: Recipe, history: list[dict]) -> str:
-    losses = [history[-1]["train_loss"]] + ([history[-1]["val_loss"]] if recipe.val_images else [])
-    return "finished" if len(history) == recipe.epochs and all(map(math.isfinite, losses)) else "diverged"
+def _status(recipe: Recipe, epochs: int, last: dict | pd.Series) -> str:
+    losses = [last["train_loss"]] + ([last["val_loss"]] if recipe.val_images else [])
+    return "finished" if epochs == recipe.epochs and all(map(math.isfinite, losses)) else "diverged"
 
 
 def _verified(path: Path, expected: dict) -> bytes:
@@ -140,12 +140,13 @@ def damage(place: Path, files: dict) -> Iterator[UserError]:
 
 def history_csv(history: list[dict]) -> str:
     """Return the rows as CSV text that reads back bit for bit."""
-    return pd.DataFrame(history, columns=COLUMNS).to_csv(index=False, lineterminator="\n")
+    return pd.DataFrame(history, columns=[*COLUMNS]).to_csv(index=False, lineterminator="\n")
 
 
 def parse_history(text: str) -> pd.DataFrame:
     """Read what `history_csv` wrote."""
-    return pd.read_csv(io.StringIO(text), dtype=str).astype(float).astype({"epoch": int})
+    columns = zip(*(line.split(",") for line in text.splitlines()), strict=True)
+    return pd.DataFrame({name: [COLUMNS[name](v or "nan") for v in values] for name, *values in columns})
 
 
 def write(runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, times: dict, environment: dict) -> Run:
@@ -161,7 +162,7 @@ def write(runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, ti
     for name, content in contents.items():
         write_file(place / name, content)
     sealed = {name: _sealed(content) for name, content in contents.items()}
-    record = {"status": _status(recipe, history), "id": recipe.id, **times}
+    record = {"status": _status(recipe, len(history), history[-1]), "id": recipe.id, **times}
     write_file(place / "run.json", _json(record | {"environment": environment, "files": sealed}))
     return read(place)
 

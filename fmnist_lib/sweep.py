@@ -60,9 +60,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
+def processes(n: int) -> ProcessPoolExecutor:
+    """Start n single-thread processes that leave Ctrl-C to this one, and die with it."""
+    return ProcessPoolExecutor(n, multiprocessing.get_context("spawn"), _start_worker)
+
+
 def _train_in_processes(todo, runs_dir, data_dir, workers, weights):
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(todo)), context, _start_worker) as pool:
+    with processes(min(workers, len(todo))) as pool:
         try:
             minutes = _seconds(pool, todo, data_dir) / min(workers, len(todo)) / 60
             print(f"Runs to train: {len(todo)}, in about {minutes:.1f} minutes (measured on this machine).")

@@ -114,6 +114,38 @@ def test_twenty_steps_are_those_of_a_plain_loop(name):
     assert theirs[-1, 0] < 0.5 * theirs[0, 0]  # it has learned something: the losses are not all alike
 
 
+def plain_steps(model, dtype, precision="fp32"):
+    """Return the weights after twenty steps of PyTorch's own layers and Adam, and the first loss."""
+    model, losses = model.to(dtype).train(), []
+    stepper = plain_optimizer(model.parameters())
+    for epoch in range(1, 21):
+        index = training.epoch_order(len(TRAIN[0]), True, 0, epoch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            logits = model(TRAIN[0][index].to(dtype) / 255)
+        losses.append(F.cross_entropy(logits.to(dtype), TRAIN[1][index]))
+        stepper.zero_grad()
+        losses[-1].backward()
+        stepper.step()
+    return flat(model), losses[0].item()
+
+
+def flat(model):
+    return torch.cat([tensor.detach().double().flatten() for tensor in model.parameters()])
+
+
+@pytest.mark.parametrize("name", ["CNN3-32-0", "CNN5-32-0"])
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 1e-3)])
+def test_twenty_steps_stray_from_fp64_at_most_three_times_as_far_as_those_of_pytorch(name, precision, tolerance):
+    initial = built(name)
+    exact, first = plain_steps(deepcopy(initial), torch.float64)
+    plain, _ = plain_steps(deepcopy(initial), torch.float32, precision)
+    ours = deepcopy(initial)
+    *_, last = training.fit(ours, TRAIN, VAL, epochs=20, batch=len(TRAIN[0]), precision=precision)
+    assert abs(last.history[0]["train_loss"] - first) < tolerance
+    assert 0 < (flat(ours) - exact).norm() <= 3 * (plain - exact).norm()
+    assert (exact - flat(initial)).norm() > 3 * (plain - exact).norm()  # it went further than the two precisions differ
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_epochs_whose_last_batch_is_smaller_are_those_of_a_plain_loop(optimizer):
     model = built("CNN3-8-0")

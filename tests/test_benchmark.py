@@ -1,0 +1,186 @@
+"""What the benchmark counts is what PyTorch counts, what it times is done, and its floors are judged by their rule."""
+
+import io
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from statsmodels.stats.weightstats import DescrStatsW
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from fmnist_lib import UserError, benchmark, inventory, models, params, runs, sweep
+from fmnist_lib.recipe import Recipe
+
+MODELS = ["CNN3-512-0.1", "CNN5-128-0.25", "CNN-Nahuel", "ANN-Juan-0.1"]
+BATCH = 6
+SMALL = Recipe("CNN3-4-0.1", train_images=100, val_images=0, keep="last", batch=50, epochs=3)
+ASKED = {"model": "CNN3-512-0.1", "device": "cpu", "repeats": 2, "batch": 500, "train_images": 50_000}
+ASKED |= {"pair_epochs": 3, "pair_images": 20_000, "pair_seeds": 5, "val_images": 10_000}
+
+
+# What a step costs
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_operations_of_a_step_are_those_that_pytorch_counts(name):
+    model = models.build(name).train()
+    with FlopCounterMode(display=False) as counter:
+        F.cross_entropy(model(torch.rand(BATCH, 1, 28, 28)), torch.arange(BATCH)).backward()
+    assert models.flop(model) * BATCH == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_bytes_of_a_step_are_those_of_the_tensors_that_pass_through_the_layers(name):
+    model, values = models.build(name).train(), []
+
+    def passes(layer, inside, out):
+        values.append((2 + inside[0].requires_grad) * inside[0].numel() + 2 * out.numel())
+
+    for layer in model:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(passes)
+    model(torch.rand(BATCH, 1, 28, 28))
+    weights = sum(tensor.numel() for tensor in model.parameters())
+    for precision, width in (("fp32", 4), ("bf16", 2)):
+        assert models.traffic(models.build(name), BATCH, precision) == width * sum(values) + 40 * weights
+
+
+# What is timed is done
+
+
+def test_the_tutorial_loop_takes_every_step_in_fp32_with_pytorchs_own_defaults(data_dir, monkeypatch):
+    steps, threads = [], torch.get_num_threads()
+
+    class Adam(torch.optim.Adam):
+        def step(self):
+            (group,) = self.param_groups
+            steps.append((group["lr"], group["fused"], {p.dtype for p in group["params"]}, torch.get_num_threads()))
+            super().step()
+
+    monkeypatch.setattr(torch.optim, "Adam", Adam)
+    rates = benchmark.tutorial_rates(SMALL, data_dir)
+    assert len(rates) == 2 and min(rates) > 0
+    assert steps == [(0.001, None, {torch.float32}, threads)] * 6
+
+
+def test_the_engine_is_timed_over_every_epoch_but_the_first(data_dir):
+    rates = benchmark.engine_rates(SMALL, data_dir)
+    assert len(rates) == SMALL.epochs - 1 and min(rates) > 0
+
+
+def test_twice_as_much_is_twice_as_many_steps(data_dir, monkeypatch):
+    done = []
+
+    def steps(recipes, _):
+        done.append(sum(recipe.epochs * recipe.train_images // recipe.batch for recipe in recipes))
+        return done[-1]
+
+    monkeypatch.setattr(benchmark, "seconds", steps)
+    names = ("twice the epochs", "twice the images", "twice the seeds")
+    assert benchmark.growth(SMALL, data_dir, repeats=3) == {name: [2.0] * 3 for name in names}
+    assert len(done) == 4 * (3 + 1)
+
+
+def test_memory_is_read_after_each_run_that_is_really_trained(tmp_path, data_dir):
+    found = benchmark.memory([SMALL, Recipe(**vars(SMALL) | {"weights_seed": 1})], tmp_path, data_dir)
+    assert len(found) == 2 and min(found) > 50  # MB: PyTorch alone takes more
+    assert runs.find(tmp_path, SMALL) is not None and len(inventory.frame(tmp_path)) == 2
+
+
+def test_a_thousand_runs_of_the_given_length_are_listed(monkeypatch):
+    listed, frame = [], inventory.frame
+    monkeypatch.setattr(inventory, "frame", lambda folder: listed.append(frame(folder)))
+    assert len(benchmark.listing_seconds(SMALL, repeats=1)) == 1
+    assert [len(rows) for rows in listed] == [1000, 1000]
+    assert set(listed[0]["epochs"]) == {SMALL.epochs} and listed[0]["run"].nunique() == 1000
+
+
+# What is asked for
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("repeats", 0), ("pair_seeds", 1), ("pair_images", 60_001), ("repeats", 1.5)]
+)
+def test_a_parameter_out_of_range_is_refused(name, value):
+    with pytest.raises(UserError, match=rf"{name} = {value}.*\nFix: give {name} a whole number"):
+        params.checked({name: value})
+
+
+@pytest.mark.parametrize(
+    ("recipes", "wrong"),
+    [
+        (benchmark.timed, {"batch": 501, "train_images": 500}),
+        (benchmark.timed, {"model": "CNN31-8-0.1"}),
+        (benchmark.paired, {"pair_images": 50_001}),
+        (benchmark.paired, {"pair_images": 499}),
+    ],
+)
+def test_what_is_impossible_together_is_refused_before_anything_is_read(recipes, wrong, monkeypatch):
+    monkeypatch.setattr(sweep, "loaded", None)
+    with pytest.raises(UserError, match="Fix: "):
+        recipes(ASKED | wrong)
+
+
+def test_pairs_differ_in_nothing_but_precision(monkeypatch):
+    monkeypatch.setattr(benchmark.training, "native_bf16", lambda device: True)
+    paired = benchmark.paired(ASKED)
+    fp32, bf16 = paired[:15], paired[15:]
+    assert [Recipe(**vars(recipe) | {"precision": "bf16"}) for recipe in fp32] == bf16 and len(set(paired)) == 30
+    assert {recipe.precision for recipe in fp32} == {"fp32"}
+    assert [recipe.precision for recipe in benchmark.timed(ASKED).values()] == ["fp32", "bf16"]
+
+
+def test_without_native_bf16_nothing_is_measured_in_it(monkeypatch):
+    monkeypatch.setattr(benchmark.training, "native_bf16", lambda device: False)
+    assert benchmark.paired(ASKED) == [] and list(benchmark.timed(ASKED)) == ["fp32"]
+
+
+# How it is judged
+
+
+@pytest.mark.parametrize(
+    ("samples", "floor", "expected"),
+    [
+        ([1, 4, 9], "≥ 4", "yes"),
+        ([1, 3.9, 9], "≥ 4", "no"),
+        ([1, 2, 9], "≤ 2", "yes"),
+        ([1, 2.1, 1.0, 9], "≤ 1.5", "no"),
+    ],
+)
+def test_a_floor_holds_for_the_median(samples, floor, expected):
+    assert benchmark.met(samples, floor) == expected
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.15, 0.2, 0.25, -0.2, -0.4])
+def test_equivalence_is_judged_by_two_one_sided_tests(mean):
+    differences = mean + np.random.default_rng(0).normal(0, 0.2, 15)
+    p_value = DescrStatsW(differences).ttost_mean(-0.3, 0.3)[0]
+    assert benchmark.met(list(differences), "± 0.3") == ("yes" if p_value < 0.05 else "no")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_floor_can_be_judged_and_what_was_not_measured_says_so(device):
+    measured = {name: [1.0, 2.0, 6.0] for name in benchmark.QUANTITIES}
+    table = benchmark.summary(measured, device)
+    assert set(table["met"][table["floor"] != ""]) <= {"yes", "no"} and (table["met"][table["floor"] == ""] == "").all()
+    assert set(table["n"]) == {3} and set(table["value"]) == {2.0, 3.0}  # medians, and one mean
+    empty = benchmark.summary({}, device)
+    assert set(empty["n"]) == {0} and empty["value"].isna().all() and set(empty["met"]) == {""}
+
+
+def test_the_readme_table_has_what_was_measured_from_the_file_and_nothing_else():
+    measured = {"bf16 engine": [4321.04], "bf16 engine / tutorial loop": [6.544], "bf16 engine / product peak": [21.26]}
+    made = benchmark.summary(measured, "cpu").assign(machine="A processor, 2 cores")
+    table = benchmark.readme_table(pd.read_csv(io.StringIO(made.to_csv(index=False))))
+    assert table.splitlines() == [
+        "| A processor, 2 cores | median | floor |",
+        "|---|---|---|",
+        "| bf16 engine | 4,321 images/s |  |",
+        "| bf16 engine / tutorial loop | 6.54 × | ≥ 4 (met) |",
+        "| bf16 engine / product peak | 21.3 % | ≥ 30 (not met) |",
+    ]
+    assert math.isnan(made["value"].iloc[-1])
