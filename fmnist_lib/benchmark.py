@@ -1,12 +1,9 @@
-"""What training costs: the engine beside the loop of PyTorch's tutorial, the machine's peaks, and how cost grows.
-
-Rates are work a second, one a repeat; `together` adds up those of all processes, of which there is one a core.
-"""
+"""What training costs: the engine beside the loop of PyTorch's tutorial, the machine's peaks, and how cost grows."""
 
 import os
 import shutil
 import time
-from collections.abc import Callable
+import timeit
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +14,6 @@ import pandas as pd
 import psutil
 import torch
 import torch.nn.functional as F
-from torch.utils.benchmark import Timer
 from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
@@ -83,8 +79,8 @@ def start(device: str) -> list[ProcessPoolExecutor]:
     return pools
 
 
-def together(pools: list[ProcessPoolExecutor], rates: Callable, *args) -> list[float]:
-    """Call a function in all processes at the same time and add up the rates that each returns."""
+def together(pools: list[ProcessPoolExecutor], rates: callable, *args) -> list[float]:
+    """Call a function in all processes at the same time and add up the rates that each returns, one a repeat."""
     return np.sum([future.result() for future in [pool.submit(rates, *args) for pool in pools]], axis=0).tolist()
 
 
@@ -92,15 +88,19 @@ def product_rates(precision: str, device: str, repeats: int) -> list[float]:
     """Return the rates [GFLOP/s] of multiplying square matrices."""
     side = {"cpu": 512, "cuda": 8192}[device]
     a = torch.rand(side, side, device=device, dtype={"fp32": torch.float32, "bf16": torch.bfloat16}[precision])
-    product = Timer("a @ a", globals={"a": a})  # on one thread; it waits for CUDA
-    return [2 * side**3 / 1e9 / product.timeit(100).mean for _ in range(repeats)]
+    return _rates(lambda: a @ a, 2 * side**3 / 1e9, 100, repeats)
 
 
 def copy_rates(device: str, repeats: int) -> list[float]:
     """Return the rates [GB/s] of reading and writing more memory than the caches hold."""
-    a = torch.ones(2**25, device=device)
-    copy = Timer("b.copy_(a)", globals={"a": a, "b": torch.empty_like(a)})
-    return [2 * a.nbytes / 1e9 / copy.timeit(10).mean for _ in range(repeats)]
+    a = torch.ones({"cpu": 2**25, "cuda": 2**28}[device], device=device)
+    b = torch.empty_like(a)
+    return _rates(lambda: b.copy_(a), 2 * a.nbytes / 1e9, 10, repeats)
+
+
+def _rates(call, work: float, calls: int, repeats: int) -> list[float]:
+    times = timeit.repeat(lambda: call().view(-1)[-1].item(), number=calls, repeat=repeats + 1)  # item() waits for CUDA
+    return [calls * work / time for time in times[1:]]
 
 
 def engine_rates(recipe: Recipe, data_dir: Path) -> list[float]:
@@ -112,8 +112,8 @@ def engine_rates(recipe: Recipe, data_dir: Path) -> list[float]:
 def tutorial_rates(recipe: Recipe, data_dir: Path) -> list[float]:
     """Return the rates [images/s] of the loop that everyone copies from PyTorch's tutorial, with its defaults."""
     train, _ = data.split(recipe.split_seed, recipe.train_images, 0)
-    images = FashionMNIST(data_dir.parents[1], transform=ToTensor())
-    loader = DataLoader(Subset(images, train), recipe.batch, shuffle=True)
+    images = Subset(FashionMNIST(data_dir.parents[1], transform=ToTensor()), train)
+    loader = DataLoader(images, recipe.batch, shuffle=True)
     model = models.build(recipe.model).to(recipe.device).train()
     optimizer, clock = torch.optim.Adam(model.parameters(), recipe.lr), []
     for _ in range(recipe.epochs):
