@@ -178,7 +178,7 @@ def test_a_training_on_a_full_disk_loses_no_epoch_and_the_same_call_completes_it
 
     def full(descriptor):
         written.append(descriptor)
-        if len(written) > 2 * nth - 1:  # full from here on: a checkpoint and its curve, then the run's own files
+        if len(written) >= nth:  # full from here on: at two checkpoints and their curves, then at the four files
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
