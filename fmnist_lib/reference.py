@@ -136,11 +136,14 @@ def publish(folder: Path = FOLDER, readme: Path = README):
 
 
 def blocks(study: Study, values: dict) -> dict[str, str]:
-    """Return what the README says of a report, by the name of the place: Tables I and II, and how they were made."""
+    """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark."""
+    from fmnist_lib import benchmark
+
     table1, table2 = beside_paper(study, values)
     hours = sum(run.record["seconds"] for run in provenance.every(study)) / 3600
     made = f"{protocol.stamp(values)} · {provenance.line(study)} · {hours:.1f} hours of one core"
-    return {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
+    speed = benchmark.readme_table(pd.read_csv(FOLDER / "benchmark" / "benchmark.csv")).strip()
+    return {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made, "speed": speed}
 
 
 def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:
