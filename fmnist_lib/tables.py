@@ -35,12 +35,17 @@ def paper_name(model: str) -> str:
     return "ANN-Juan" if model.startswith("ANN-Juan") else model
 
 
+def percent(share: float) -> float:
+    """Return an accuracy [0-1] in %, without the dust that a binary product leaves."""
+    return round(100 * float(share), 6)
+
+
 def validation_scores(runs: list[Run]) -> pd.DataFrame:
     """Return a row a run: model, seed, best epoch, validation loss [nats] and accuracy [%] there, status, run."""
     rows = []
     for run in runs:
         best, recipe = run.best, run.recipe
-        scores = (int(best["epoch"]), best["val_loss"], 100 * best["val_accuracy"])
+        scores = (int(best["epoch"]), best["val_loss"], percent(best["val_accuracy"]))
         rows.append((recipe.model, recipe.weights_seed, *scores, run.record["status"], run.folder.name))
     return _with_numerics(pd.DataFrame(rows, columns=["model", "seed", *SCORES, "status", "run"]), runs)
 
@@ -49,7 +54,7 @@ def test_scores(runs: list[Run], predictions: list[pd.DataFrame]) -> pd.DataFram
     """Return a row a retrained run: model, seed, epochs trained, test loss [nats] and accuracy [%], run."""
     rows = []
     for run, images in zip(runs, predictions, strict=True):
-        accuracy = 100 * (images["predicted"] == images["label"]).mean()
+        accuracy = percent((images["predicted"] == images["label"]).mean())
         loss = math.fsum(images["loss"]) / len(images)  # exact, so the same on every machine
         scores = (run.recipe.epochs, loss, accuracy)
         rows.append(
@@ -75,8 +80,8 @@ def retrain_scores(searched: list[Run], retrained: list[Run]) -> pd.DataFrame:
             "epochs": [run.recipe.epochs for run in retrained],
             "loss, search": [run.best["val_loss"] for run in searched],
             "loss, retraining": [row["val_loss"] for row in last],
-            "accuracy, search [%]": [100 * run.best["val_accuracy"] for run in searched],
-            "accuracy, retraining [%]": [100 * row["val_accuracy"] for row in last],
+            "accuracy, search [%]": [percent(run.best["val_accuracy"]) for run in searched],
+            "accuracy, retraining [%]": [percent(row["val_accuracy"]) for row in last],
         }
     )
 
