@@ -131,7 +131,9 @@ def _start_worker():
 def train_one(recipe: Recipe, runs_dir: Path, data_dir: Path, weights: bool = False):
     """Train one recipe in this process and write its run, unless another process has done so meanwhile."""
     with runs.lock(runs_dir, recipe):
-        if runs.find(runs_dir, recipe, weights) is not None:
+        if (run := runs.find(runs_dir, recipe, weights)) is not None:
+            if run.has_weights:
+                checkpoints.discard(runs_dir, recipe)  # left by a process that was killed here before
             return
         training.prepare(recipe.threads)
         began, kept = time.perf_counter(), time.monotonic()

@@ -200,7 +200,11 @@ def test_what_a_killed_process_was_writing_is_gone_once_its_run_is_finished(tmp_
     half.parent.mkdir()
     half.write_bytes(b"half")
     sweep.train_one(ANN, tmp_path, data_dir)
-    assert {path.name for path in half.parent.iterdir()} == {*contents(tmp_path / ANN.name)}
+    run = runs.find(tmp_path, ANN)
+    checkpoints.write(tmp_path, ANN, run.history[:1].to_dict("records"), run.weights(), 1.0)
+    sweep.train_one(ANN, tmp_path, data_dir)  # killed between the run and the end of its checkpoint
+    names = {"recipe.json", "history.csv", "weights.safetensors", "run.json"}
+    assert {path.name for path in half.parent.iterdir()} == names
 
 
 # What is asked, and what comes of it
