@@ -60,7 +60,7 @@ def checked(params: dict) -> dict:
         for name in params:
             known(name)
         return {name: _one(name, _parsed(name, value)) for name, value in params.items()}
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, a list 5,000 deep: they cannot be shown
+    except (ValueError, RuntimeError) as error:  # 5,000 digits, a list 5,000 deep, the home of nobody: not to be shown
         raise UserError(f"a value that cannot be read: {error}", "give the values that are meant, shorter") from error
 
 

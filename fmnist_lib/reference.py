@@ -158,7 +158,7 @@ def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:
 def fill(page: Path, name: str, block: str):
     """Write a block between a page's marks ``<!-- name -->`` and ``<!-- /name -->``; UserError if it has none."""
     marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
-    text, n = marks.subn(lambda found: found[1] + block.strip() + "\n" + found[2], page.read_text("utf-8"))
+    text, n = marks.subn(lambda found: f"{found[1]}\n{block.strip()}\n\n{found[2]}", page.read_text("utf-8"))
     if n != 1:
         raise UserError(
             f"{page} has {n} places for {name!r}", f"write <!-- {name} --> and <!-- /{name} --> there, once"

@@ -86,7 +86,7 @@ def test_it_is_tracked_whole_and_small_with_the_weights_of_the_winner_alone():
 def test_the_readme_and_the_model_card_say_what_the_records_give(study, tmp_path):
     text = (ROOT / "README.md").read_text("utf-8")
     for name, block in reference.blocks(*study).items():
-        assert re.search(rf"<!-- {name} -->\n{re.escape(block)}\n<!-- /{name} -->", text), name
+        assert re.search(rf"<!-- {name} -->\n\n{re.escape(block)}\n\n<!-- /{name} -->", text), name
     (card,) = FOLDER.glob("runs/*/README.md")
     with open(FOLDER / "table2.csv") as file:
         accuracy = float(next(csv.DictReader(file))["accuracy"])
@@ -245,4 +245,4 @@ def test_a_block_is_filled_between_its_marks_and_nothing_else_changes(tmp_path):
     reference.fill(page, "x", "new \\1\n")
     with pytest.raises(UserError, match="0 places for 'z'"):
         reference.fill(page, "z", "new")
-    assert page.read_text() == "a\n<!-- x -->\nnew \\1\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n"
+    assert page.read_text() == "a\n<!-- x -->\n\nnew \\1\n\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n"
