@@ -76,7 +76,7 @@ def _execute(name: str, values: dict, target: Path):
             executed = papermill.execute_notebook(
                 ROOT / "notebooks" / f"{name}.ipynb", target, values, kernel_name="python3", progress_bar=False,
                 stdout_file=sys.stdout, stderr_file=sys.stderr,
-                extra_arguments=["--IPKernelApp.log_level=40", "--InteractiveShell.xmode=Plain"],
+                extra_arguments=["--IPKernelApp.log_level=50", "--InteractiveShell.xmode=Plain"],
                 config=Config({"KernelManager": {"shutdown_wait_time": SHUTDOWN}}),
             )  # fmt: skip
     except PapermillExecutionError as error:
@@ -93,6 +93,8 @@ def without_times(nb):
     for cell in nb.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell["id"] = "injected-parameters"  # papermill draws one
     return nb
 
 

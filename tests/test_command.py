@@ -271,5 +271,5 @@ def test_the_smallest_report_is_made_whole_and_made_again_to_the_same_bytes_with
     monkeypatch.setattr(report, "NOTEBOOKS", ("test_comparison", "report"))  # all that is trained, all that is shown
     report.make(SMOKE, given, out)
     assert state(runs_dir) == trained
-    for name in ("report.html", "report.pdf", "table2.csv"):
+    for name in ("report.html", "report.pdf", "report.ipynb", "table2.csv"):
         assert (out / name).read_bytes() == made[out / name], name
