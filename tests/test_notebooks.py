@@ -95,7 +95,7 @@ def test_a_parameter_has_one_default_and_one_meaning_in_all_notebooks():
 
 @every_notebook
 def test_one_params_file_with_the_names_of_all_notebooks_passes_the_check_of_each(name):
-    everything = {key: value for other in NOTEBOOKS for key, value in defaults(other).items()}
+    everything = {key: value for other in CELLS for key, value in defaults(other).items()}
     cell = "# Parameters\n" + "\n".join(f"{key} = {value!r}" for key, value in everything.items())
     assert set(everything) > set(defaults(name))
     assert params.check({"In": [cell]} | everything) == everything
