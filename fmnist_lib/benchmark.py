@@ -54,14 +54,16 @@ PAIRED = ("CNN3-128-0.1", "CNN3-512-0.1", "CNN5-128-0.25")  # the models that ar
 
 def timed(params: dict) -> dict[str, Recipe]:
     """Return by precision, bf16 if it is native, the training that is timed: a warm-up epoch and one a repeat."""
-    device, best = training.resolve(params["device"])
-    fields = recipe_fields(params, device=device, epochs=params["repeats"] + 1, val_images=0, keep="last")
+    device, best, kernels = training.resolve(params["device"])
+    fields = recipe_fields(
+        params, device=device, kernels=kernels, epochs=params["repeats"] + 1, val_images=0, keep="last"
+    )
     return {name: Recipe(params["model"], **fields | {"precision": name}) for name in dict.fromkeys(["fp32", best])}
 
 
 def paired(params: dict) -> list[Recipe]:
     """Return the trainings of every model and seed in fp32, then the same in bf16; none without native bf16."""
-    device, best = training.resolve(params["device"])
+    device, best, _ = training.resolve(params["device"])
     size = {"epochs": params["pair_epochs"], "train_images": params["pair_images"]}
     asked = protocol.DEFAULTS | params | size | {"device": device}
     return [

@@ -31,7 +31,7 @@ def on_test(run: Run, data_dir: Path | str | None = None) -> pd.DataFrame:
 
 def predictions(model, images, labels, scaling: str) -> pd.DataFrame:
     """Return a row an image: label, predicted class, its probability to 6 decimals, the loss [nats] to 6 decimals."""
-    logits = training.predict(model, images, scaling)
+    logits = training.predict(training.of_bytes(model, scaling), images)
     probability, predicted = logits.softmax(1).max(1)
     loss = F.cross_entropy(logits, labels, reduction="none")
     columns = {"label": labels, "predicted": predicted, "probability": probability, "loss": loss}
@@ -59,5 +59,5 @@ def picture(path: Path, invert: bool = False) -> Tensor:
 
 def classify(run: Run, images: Tensor) -> list[list[tuple[str, float]]]:
     """Return for each of the uint8 images [N, 1, 28, 28] every class with its probability [0-1], likeliest first."""
-    probabilities = training.predict(network(run), images, run.recipe.scaling).softmax(1)
+    probabilities = training.predict(training.of_bytes(network(run), run.recipe.scaling), images).softmax(1)
     return [sorted(zip(data.CLASSES, row, strict=True), key=lambda pair: -pair[1]) for row in probabilities.tolist()]

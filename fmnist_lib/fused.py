@@ -27,6 +27,18 @@ def fuse(model: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*layers).train(model.training)
 
 
+class Pixels(nn.Module):
+    """Turn bytes [N, 1, 28, 28] into (pixel / 255 − mean) / deviation, fp32 and channels-last."""
+
+    def __init__(self, mean: float, deviation: float):
+        super().__init__()
+        self.mean, self.deviation = mean, deviation
+
+    def forward(self, images):
+        x = images.float().div_(255).sub_(self.mean).div_(self.deviation)
+        return x.to(memory_format=torch.channels_last)
+
+
 class NormPool(nn.Module):
     """Normalise a batch [N, C, H, W] by its own statistics, then max-pool it 2×2."""
 

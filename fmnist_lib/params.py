@@ -23,6 +23,7 @@ CHOICES = {
     "language": ("en", "es"),
     "device": ("auto", *recipe.CHOICES["device"]),
     "precision": ("auto", *recipe.CHOICES["precision"]),
+    "kernels": ("auto", *recipe.CHOICES["kernels"]),
 }
 FIELDS = tuple(field.name for field in fields(Recipe) if field.name not in ("model", "keep", "threads", "numerics"))
 NAMES = tuple(sorted({*FIELDS, *LISTS, *TEXTS, *COUNTS, *SEEDS, *CHOICES, "retrain_images"}))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # pandas comes with it, and is not needed to check a paramete
 WINNER = "CNN3-512-0.1"  # of the paper's Table I
 GRID = {"k": [3, 5], "n": [128, 256, 512], "p": [0.1, 0.25]}
 DEFAULTS = GRID | {"seed": [0], "ann_p": [0.1, 0.25], "retrain_seed": 1000, "retrain_images": 50_000}
-DEFAULTS |= {"device": "auto", "precision": "auto", "language": "en"}
+DEFAULTS |= {"device": "auto", "precision": "auto", "kernels": "auto", "language": "en"}
 DEFAULTS |= {name: getattr(Recipe, name) for name in FIELDS if name not in DEFAULTS}
 
 
@@ -35,23 +35,26 @@ def rivals(params: dict) -> list[Recipe]:
 def search(model: str, params: dict, seed: int) -> Recipe:
     """Return the training that looks for a model's best epoch.
 
-    Seed 0 is the paper's; seed s draws the split from split_seed + s, and adds s to the other three seeds.
+    Seed 0 is the paper's; seed s draws the split from split_seed + s, and adds s to the other three seeds. The paper's
+    winner trains all its epochs whatever the patience: what comes after its best one is a claim and a figure.
     """
-    device, precision = resolved(params)
+    device, precision, kernels = resolved(params)
     varied = {name: params.get(name, 0) + seed for name in ("weights_seed", "order_seed", "dropout_seed")}
     split = params.get("split_seed", Recipe.split_seed) + seed
     only_ann = {} if model.startswith("ANN") else {"input_dropout": False}
-    fields = recipe_fields(params, **varied, split_seed=split, device=device, precision=precision, **only_ann)
-    return Recipe(model, **fields)
+    patience = 0 if model == WINNER else params.get("patience", 0)
+    made_on = {"device": device, "precision": precision, "kernels": kernels}
+    return Recipe(model, **recipe_fields(params, **varied, split_seed=split, patience=patience, **made_on, **only_ann))
 
 
-def resolved(params: dict) -> tuple[str, str]:
-    """Return the device class and precision to use; torch is asked unless both are stated."""
-    if "auto" not in (params["device"], params["precision"]):
-        return params["device"], params["precision"]
+def resolved(params: dict) -> tuple[str, str, str]:
+    """Return the device class, precision and kernels to use; torch is asked unless all are stated."""
+    asked = params["device"], params["precision"], params.get("kernels", "auto")
+    if "auto" not in asked:
+        return asked
     from fmnist_lib.training import resolve
 
-    return resolve(params["device"], params["precision"])
+    return resolve(*asked)
 
 
 def retraining(recipe: Recipe, epochs: int, params: dict) -> Recipe:
@@ -63,7 +66,7 @@ def retraining(recipe: Recipe, epochs: int, params: dict) -> Recipe:
     seeds = ("weights_seed", "order_seed", "dropout_seed")
     varied = {name: getattr(recipe, name) + params["retrain_seed"] for name in seeds}
     val = min(recipe.val_images, IMAGES - images)
-    return replace(recipe, epochs=epochs, keep="last", train_images=images, val_images=val, **varied)
+    return replace(recipe, epochs=epochs, patience=0, keep="last", train_images=images, val_images=val, **varied)
 
 
 def winner(trained: "list[Run]") -> str:
@@ -86,7 +89,7 @@ def winner(trained: "list[Run]") -> str:
 
 def is_papers(params: dict) -> bool:
     """Say whether these parameters are the paper's protocol with this project's default readings."""
-    free = ("device", "precision", "language", "seed")
+    free = ("device", "precision", "kernels", "language", "seed")
     fixed = {name: value for name, value in DEFAULTS.items() if name not in free and not name.endswith("_seed")}
     given = fixed | {name: params[name] for name in fixed if name in params}
     return all((sorted(given[name]) if name in LISTS else given[name]) == value for name, value in fixed.items())
@@ -94,7 +97,7 @@ def is_papers(params: dict) -> bool:
 
 def stamp(params: dict, language: str = "en") -> str:
     """Return one line that says which protocol was run: what every page of a report carries."""
-    run_on = ", ".join(resolved(params))
+    run_on = ", ".join(resolved(params)[:2])
     seeds, images = ", ".join(map(str, params["seed"])), f"{params['train_images']:,}"
     papers = is_papers(params)
     if language == "es":

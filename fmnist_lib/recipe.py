@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 from fmnist_lib import UserError
 
-NUMERICS = 1  # raised whenever a change to the engine changes the numbers it produces
+NUMERICS = 2  # raised whenever a change to the engine changes the numbers it produces
 IMAGES = 60_000  # in the training part of Fashion-MNIST
 CHOICES = {
     "padding": ("1,0", "same", "0,0"),
@@ -19,7 +19,9 @@ CHOICES = {
     "keep": ("best", "last"),
     "device": ("cpu", "cuda"),
     "precision": ("fp32", "bf16"),
+    "kernels": ("torch", "numba"),
 }
+LATER = ("patience", "kernels")  # fields younger than the oldest records: at their defaults they are not written
 
 
 @dataclass(frozen=True, order=True)
@@ -47,12 +49,14 @@ class Recipe:
     optimizer: str = "adam"
     lr: float = 0.001
     momentum: float = 0.0  # of sgd, in Nesterov's form
+    patience: int = 0  # epochs without a new minimum of validation loss after which training ends; 0: never
     keep: str = "best"  # the weights of minimum validation loss, or those after the last epoch
     weights_seed: int = 0
     order_seed: int = 0
     dropout_seed: int = 0
     device: str = "cpu"
     precision: str = "fp32"
+    kernels: str = "torch"  # what computes the layers on a CPU: PyTorch alone, or loops compiled by numba
     threads: int = 1
     numerics: int = NUMERICS
 
@@ -64,8 +68,9 @@ class Recipe:
 
     @property
     def json(self) -> str:
-        """Return the canonical JSON: sorted keys, every field written."""
-        return json.dumps(asdict(self), sort_keys=True, indent=1) + "\n"
+        """Return the canonical JSON: sorted keys, every field written, but for `LATER` ones at their defaults."""
+        written = {name: v for name, v in asdict(self).items() if name not in LATER or v != getattr(Recipe, name)}
+        return json.dumps(written, sort_keys=True, indent=1) + "\n"
 
     @property
     def id(self) -> str:
@@ -80,8 +85,8 @@ class Recipe:
 
 RANGES = {
     "k": (1, 27), "n": (1, 65_536), "train_images": (1, IMAGES), "val_images": (0, IMAGES), "folds": (0, 100),
-    "fold": (0, 99), "batch": (1, IMAGES), "epochs": (1, 100_000), "threads": (1, 1024), "numerics": (1, NUMERICS),
-    "retrain_images": (1, IMAGES),
+    "fold": (0, 99), "batch": (1, IMAGES), "epochs": (1, 100_000), "patience": (0, 100_000), "threads": (1, 1024),
+    "numerics": (1, NUMERICS), "retrain_images": (1, IMAGES),
 }  # fmt: skip
 SEED = (0, 2**32 - 1)
 
@@ -177,6 +182,12 @@ def check_together(recipe: Recipe):
         raise UserError(
             f"momentum = {recipe.momentum} with {recipe.optimizer}", "set momentum to 0, or optimizer to sgd"
         )
+    if recipe.patience and not recipe.val_images:
+        raise UserError(
+            f"patience = {recipe.patience} needs validation images", "set val_images above 0, or patience to 0"
+        )
+    if recipe.kernels == "numba" and recipe.device != "cpu":
+        raise UserError(f'kernels = "numba" on {recipe.device}', 'set device to "cpu", or kernels to "torch"')
     _check_split(recipe)
 
 

@@ -28,7 +28,7 @@ def records(folder: Path) -> tuple[Study, dict]:
     if not (notebook.exists() and runs_dir.is_dir()):
         raise UserError(f"{folder} is no report with its runs beside it", "name a folder such as reports/reference")
     stated = params.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
-    frame = inventory.frame(runs_dir).reindex(columns=["device", "precision"])
+    frame = inventory.frame(runs_dir).reindex(columns=["device", "precision", "kernels"])
     kinds = frame.dropna().drop_duplicates().to_dict("records")
     if len(kinds) != 1:
         raise UserError(f"{runs_dir} holds runs of {kinds or 'no kind'}", "keep those of one device and precision")

@@ -45,7 +45,7 @@ def train(recipes, runs_dir, data_dir=None, workers: int = 0, weights: bool = Fa
     """
     todo = missing(recipes, runs_dir, weights)
     if todo:
-        training.resolve(todo[0].device, todo[0].precision)
+        training.resolve(todo[0].device, todo[0].precision, todo[0].kernels)
         folder = data.fetch(data_dir)
         if todo[0].device == "cuda":
             for recipe in tqdm(todo, unit="run", mininterval=5, file=sys.stdout):
@@ -94,7 +94,7 @@ def _seconds(pool, todo, data_dir) -> float:
 def measure(recipe: Recipe, data_dir: Path) -> float:
     """Return the seconds that one image takes in training, from a few batches, validation included in proportion."""
     images = min(2 * recipe.batch, recipe.train_images)
-    few = replace(recipe, train_images=images, val_images=0, keep="last", folds=0, fold=0, epochs=2)
+    few = replace(recipe, train_images=images, val_images=0, keep="last", folds=0, fold=0, epochs=2, patience=0)
     clock = []
     for _ in training.fit(*prepared(few, data_dir), **settings(few)):
         clock.append(time.perf_counter())
@@ -160,7 +160,7 @@ def final_weights(recipe: Recipe, tensors: dict) -> dict:
 
 def settings(recipe: Recipe) -> dict:
     """Return the recipe's fields that `training.fit` takes, under the same names."""
-    names = "epochs batch optimizer lr momentum shuffle scaling precision order_seed dropout_seed"
+    names = "epochs patience batch optimizer lr momentum shuffle scaling precision kernels order_seed dropout_seed"
     return {name: getattr(recipe, name) for name in names.split()}
 
 

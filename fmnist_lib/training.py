@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fmnist_lib import UserError
-from fmnist_lib.fused import fuse
+from fmnist_lib.fused import Pixels, fuse
 
 STREAMS = ("weights", "order", "dropout")  # each draws from a private generator
-PIXEL_MEAN, PIXEL_STD = 0.2860, 0.3530  # of the 60,000 training images, in [0, 1]
+SCALINGS = {"unit": (0.0, 1.0), "standardised": (0.2860, 0.3530)}  # mean and deviation of the 60,000 images, in [0, 1]
 EVALUATION_BATCH = 500
 CARD = Path("/dev/nvidia0")  # there where a card is, whether or not its driver suits this PyTorch
 
@@ -35,18 +35,32 @@ class Snapshot:
     """What one more epoch has made: a row an epoch so far, and a function that gives all tensors to go on from."""
 
     history: list[dict]  # epoch (from 1), train_loss, val_loss [nats], val_accuracy [0–1]
-    tensors: callable  # () -> dict of CPU tensors: model.*, best.*, optimizer.*
+    tensors: Callable[[], dict[str, Tensor]]  # on the CPU: model.*, best.*, optimizer.*
+    last: bool  # no epoch follows
 
 
-def resolve(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
-    """Return the device class and precision to use; UserError for CUDA that is absent or unusable."""
+def resolve(device: str = "auto", precision: str = "auto", kernels: str = "auto") -> tuple[str, str, str]:
+    """Return the device class, precision and kernels to use; UserError for CUDA or kernels that do not work here."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() or CARD.exists() else "cpu"
     if device == "cuda":
         _check_cuda()
     if precision == "auto":
         precision = "bf16" if native_bf16(device) else "fp32"
-    return device, precision
+    if kernels == "auto":
+        kernels = "numba" if device == "cpu" and compilable() else "torch"
+    elif kernels == "numba" and not compilable():
+        raise UserError('kernels = "numba", but numba cannot compile here', 'set kernels to "torch" or "auto"')
+    return device, precision, kernels
+
+
+def compilable() -> bool:
+    """Say whether numba is here and compiles the kernels."""
+    try:
+        from fmnist_lib.kernels import compile_here
+    except ImportError:
+        return False
+    return compile_here()
 
 
 def _check_cuda():
@@ -88,10 +102,20 @@ def stream(name: str, seed: int, epoch: int = 0):
         yield
 
 
-def pixels(images: Tensor, scaling: str = "unit") -> Tensor:
-    """Return uint8 images [N, 1, 28, 28] as float32 in [0, 1], or standardised."""
-    x = images.float().div_(255)
-    return x if scaling == "unit" else x.sub_(PIXEL_MEAN).div_(PIXEL_STD)
+def of_bytes(model: nn.Sequential, scaling: str = "unit") -> nn.Sequential:
+    """Return the model as a network of uint8 images [N, 1, 28, 28], its layers as they are."""
+    return nn.Sequential(Pixels(*SCALINGS[scaling]), *model)
+
+
+def faster(model: nn.Sequential, scaling: str = "unit", kernels: str = "torch") -> nn.Sequential:
+    """Return the same function of uint8 images, of the same parameters, as this device trains it fastest."""
+    if next(model.parameters()).device.type != "cpu":
+        return of_bytes(model, scaling)
+    if kernels == "torch":
+        return of_bytes(fuse(model), scaling)
+    from fmnist_lib.compiled import compile_layers
+
+    return compile_layers(model, *SCALINGS[scaling])
 
 
 def epoch_order(n: int, shuffle: bool, seed: int, epoch: int) -> Tensor:
@@ -103,42 +127,53 @@ def epoch_order(n: int, shuffle: bool, seed: int, epoch: int) -> Tensor:
 def fit(
     model: nn.Sequential, train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], *, epochs: int, batch: int = 500,
     optimizer: str = "adam", lr: float = 0.001, momentum: float = 0.0, shuffle: bool = True, scaling: str = "unit",
-    precision: str = "fp32", order_seed: int = 0, dropout_seed: int = 0, resume: tuple[list, dict] | None = None,
+    precision: str = "fp32", kernels: str = "torch", patience: int = 0, order_seed: int = 0, dropout_seed: int = 0,
+    resume: tuple[list, dict] | None = None,
 ) -> Iterator[Snapshot]:  # fmt: skip
-    """Train in place and yield a Snapshot after each epoch; stop early only where a loss is no longer finite.
+    """Train in place and yield a Snapshot after each epoch.
 
     ``train`` and ``val`` are uint8 images and int64 labels on the model's device; ``val`` may be empty (its columns
-    are then NaN). ``resume`` is an earlier snapshot's (history, tensors). The training loss is the mean over the
-    epoch's batches, as they were met. Paper: section III.
+    are then NaN). Training ends early where a loss is no longer finite and, unless ``patience`` is 0 (the paper's),
+    once the minimum validation loss is that many epochs old. ``resume`` is an earlier snapshot's (history, tensors).
+    The training loss is the mean over the epoch's batches, as they were met. Paper: section III.
     """
     images, labels = train
     model.to(memory_format=torch.channels_last)
-    network = fuse(model) if images.device.type == "cpu" else model
+    network = faster(model, scaling, kernels)
     stepper = OPTIMIZERS[optimizer](model.parameters(), lr, momentum)
     history, best = [], {}
     if resume:
         history, best = list(resume[0]), _restore(model, stepper, resume[1])
-    for epoch in range(len(history) + 1, epochs + 1):
+    while not over(history, epochs, patience):
+        epoch = len(history) + 1
         order = epoch_order(len(images), shuffle, order_seed, epoch).to(images.device)
         with stream("dropout", dropout_seed, epoch):
-            train_loss = _epoch(network, stepper, images, labels, order.split(batch), scaling, precision)
-        val_loss, val_accuracy = evaluate(network, *val, scaling=scaling) if len(val[0]) else (math.nan, math.nan)
+            train_loss = _epoch(network, stepper, images, labels, order.split(batch), precision)
+        val_loss, val_accuracy = evaluate(network, *val) if len(val[0]) else (math.nan, math.nan)
         if val_loss < min((row["val_loss"] for row in history), default=math.inf):
             best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         history.append(dict(epoch=epoch, train_loss=train_loss, val_loss=val_loss, val_accuracy=val_accuracy))
-        yield Snapshot(history, lambda best=best: _tensors(model, stepper, best))
-        if not math.isfinite(train_loss) or (len(val[0]) and not math.isfinite(val_loss)):
-            return
+        yield Snapshot(history, lambda best=best: _tensors(model, stepper, best), over(history, epochs, patience))
 
 
-def _epoch(network, stepper, images, labels, batches, scaling, precision) -> float:
+def over(history: list[dict], epochs: int, patience: int = 0) -> bool:
+    """Say whether a training with this curve has ended: all epochs, a loss that is not finite, or out of patience."""
+    if not history:
+        return epochs == 0
+    losses = [row["val_loss"] for row in history]
+    validated = not all(map(math.isnan, losses))
+    diverged = not math.isfinite(history[-1]["train_loss"]) or (validated and not math.isfinite(losses[-1]))
+    waited = validated and not diverged and len(losses) - 1 - losses.index(min(losses)) >= patience > 0
+    return diverged or waited or len(history) >= epochs
+
+
+def _epoch(network, stepper, images, labels, batches, precision) -> float:
     """Make one pass over the batches of indices; return the mean loss, the only value read back from the device."""
     network.train()
     total = torch.zeros((), device=images.device)
     for index in batches:
-        x = pixels(images[index], scaling)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = network(x.to(memory_format=torch.channels_last))
+            logits = network(images[index])
         loss = F.cross_entropy(logits.float(), labels[index])
         stepper.zero_grad()
         loss.backward()
@@ -147,19 +182,19 @@ def _epoch(network, stepper, images, labels, batches, scaling, precision) -> flo
     return total.item() / len(images)
 
 
-def predict(network: nn.Module, images: Tensor, scaling: str = "unit") -> Tensor:
-    """Return the logits [N, 10] in evaluation mode and full fp32, whatever mode and precision trained the network."""
+def predict(network: nn.Module, images: Tensor) -> Tensor:
+    """Return a network of bytes' logits [N, 10] in evaluation mode and full fp32, whatever mode it was left in."""
     was_training = network.training
     network.eval()
     with torch.inference_mode():
-        logits = [network(pixels(part, scaling)) for part in images.split(EVALUATION_BATCH)]
+        logits = [network(part) for part in images.split(EVALUATION_BATCH)]
     network.train(was_training)
     return torch.cat(logits)
 
 
-def evaluate(network: nn.Module, images: Tensor, labels: Tensor, scaling: str = "unit") -> tuple[float, float]:
+def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float]:
     """Return mean cross entropy [nats] and accuracy [0–1] on uint8 images [N, 1, 28, 28] and labels [N]."""
-    logits = predict(network, images, scaling)
+    logits = predict(network, images)
     return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
 
 
