@@ -11,7 +11,7 @@ what meets in it are few flat arrays, and a select chooses between constants.
 import functools
 
 import numpy as np
-from numba import config, njit, types
+from numba import njit, types
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic, overload
 
@@ -361,4 +361,4 @@ def compile_here() -> bool:
         drop_forward(x, bits, np.uint16(0), np.float32(1), np.float32(0), x)
     except (NumbaError, OSError, RuntimeError):
         return False
-    return not config.DISABLE_JIT  # as plain Python they would take hours
+    return True

@@ -57,6 +57,10 @@ def resolve(device: str = "auto", precision: str = "auto", kernels: str = "auto"
 def compilable() -> bool:
     """Say whether numba is here and compiles the kernels."""
     try:
+        from numba import config
+
+        if config.DISABLE_JIT:  # as plain Python the kernels would take hours
+            return False
         from fmnist_lib.kernels import compile_here
     except ImportError:
         return False
