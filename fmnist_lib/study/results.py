@@ -14,20 +14,17 @@ from fmnist_lib.study.stats import percent
 
 EARLY, LATE = TABLE_1[paper.WINNER][0], 23  # epochs between which S4 and S5 look: the winner's, the latest of Table I
 MODELS = (*TABLE_1, *RIVALS)
-SEARCHED = {"best_epoch": "epoch", "best_val_loss": "loss", "best_val_accuracy": "accuracy"}
 LOSSES = [(name, epoch) for name in ("train_loss", "val_loss") for epoch in (EARLY, LATE)]
-SEARCHED |= {f"{name}@{epoch}": f"{name}@{epoch}" for name, epoch in LOSSES}
+CURVES = [f"{name}@{epoch}" for name, epoch in LOSSES]
+SEARCHED = {"best_epoch": "epoch", "best_val_loss": "loss", "best_val_accuracy": "accuracy"}
+SEARCHED |= {name: name for name in CURVES}
 RETRAINED = {"last_val_accuracy": "validation", "test_accuracy": "test"}
 SCORES = (*SEARCHED.values(), "seconds", *RETRAINED.values())
 COLUMNS = [field.name for field in fields(Recipe)] + ["role", "seed", "run", "status", "seconds", "trained"]
-COLUMNS += [f"{when}_{name}" for when in ("best", "last") for name in ("epoch", "train_loss", "val_loss")]
 COLUMNS += [
-    "best_val_accuracy",
-    "last_val_accuracy",
-    "test_accuracy",
-    "test_loss",
-    *(f"{name}@{epoch}" for name, epoch in LOSSES),
+    f"{when}_{name}" for when in ("best", "last") for name in ("epoch", "train_loss", "val_loss", "val_accuracy")
 ]
+COLUMNS += ["test_accuracy", "test_loss", *CURVES]
 COLUMNS = list(dict.fromkeys(["patience", *COLUMNS]))
 
 
@@ -50,9 +47,7 @@ def _row(run: Run, first_split_seed: int) -> dict:
     for when, epoch in (("best", run.best), ("last", run.history.iloc[-1])):
         shown = {**epoch, "epoch": int(epoch["epoch"]), "val_accuracy": percent(epoch["val_accuracy"])}
         row |= {f"{when}_{name}": value for name, value in shown.items()}
-    row |= {
-        f"{name}@{at}": history[name].get(at, np.nan) for name in ("train_loss", "val_loss") for at in (EARLY, LATE)
-    }
+    row |= dict(zip(CURVES, (history[name].get(epoch, np.nan) for name, epoch in LOSSES), strict=True))
     return row | _test(run)
 
 
