@@ -4,10 +4,11 @@ The map of the house, from the ground up; nothing imports upwards:
 
     recipe, params, language             what decides a training's numbers; parameters at the door; decimal signs
     data, models, fused                  the images on a device; the networks; their faster equals
-    training, stats                      one engine; intervals and tests
+    training                             one engine
     files, faults                        whole or not at all; SIGTERM and want of memory
     runs, checkpoints, inventory         a recipe and its run on disk; what it goes on from; what lies in a folder
     protocol, evaluation, sweep          the paper's trainings; the test images; training what is missing
+    study                                what the paper says; one frame of all runs; statistics; claims and their rule
     tables, claims, provenance, card     Tables I and II; verdicts; where the numbers come from; of the winner's weights
     figures, diagrams, display           one function a figure; what a notebook shows
     article, render, report              an executed notebook as HTML and PDF; the one command

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from fmnist_lib import UserError
 from fmnist_lib.params import FIELDS, LISTS, recipe_fields
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
+from fmnist_lib.study.paper import GRID, WINNER
 
 if TYPE_CHECKING:  # pandas comes with it, and is not needed to check a parameter
     import pandas as pd
 
     from fmnist_lib.runs import Run
 
-WINNER = "CNN3-512-0.1"  # of the paper's Table I
-GRID = {"k": [3, 5], "n": [128, 256, 512], "p": [0.1, 0.25]}
 DEFAULTS = GRID | {"seed": [0], "ann_p": [0.1, 0.25], "retrain_seed": 1000, "retrain_images": 50_000}
 DEFAULTS |= {"device": "auto", "precision": "auto", "kernels": "auto", "language": "en"}
 DEFAULTS |= {name: getattr(Recipe, name) for name in FIELDS if name not in DEFAULTS}

@@ -5,10 +5,11 @@ import json
 
 import pandas as pd
 
-from fmnist_lib import data, models, params, protocol, stats
+from fmnist_lib import data, models, params, protocol
 from fmnist_lib.language import number
 from fmnist_lib.protocol import Study
 from fmnist_lib.runs import Run
+from fmnist_lib.study import stats
 
 PROTOCOL_FILES = ("quick", "paper", "rigorous", "smoke")
 

@@ -6,38 +6,12 @@ import pandas as pd
 
 from fmnist_lib.language import number
 from fmnist_lib.runs import Run
+from fmnist_lib.study import paper
+from fmnist_lib.study.paper import paper_name
+from fmnist_lib.study.stats import percent
 
-# model: best epoch, loss [nats], accuracy [%]
-PAPER_TABLE_1 = {  # on validation
-    "CNN3-512-0.1": (13, 0.217, 92.44),
-    "CNN3-128-0.25": (17, 0.214, 92.38),
-    "CNN3-128-0.1": (16, 0.228, 92.15),
-    "CNN3-256-0.25": (15, 0.213, 92.10),
-    "CNN3-512-0.25": (11, 0.214, 91.95),
-    "CNN3-256-0.1": (14, 0.238, 91.72),
-    "CNN5-512-0.25": (11, 0.231, 91.62),
-    "CNN5-128-0.25": (23, 0.237, 91.55),
-    "CNN5-512-0.1": (11, 0.251, 91.46),
-    "CNN5-256-0.25": (10, 0.236, 91.40),
-    "CNN5-256-0.1": (14, 0.258, 91.27),
-    "CNN5-128-0.1": (9, 0.248, 90.81),
-}
-PAPER_TABLE_2 = {  # on test
-    "CNN3-512-0.1": (13, 0.2667, 90.89),
-    "CNN-Nahuel": (19, 0.2845, 90.11),
-    "ANN-Juan": (28, 0.3131, 89.26),
-}
+PAPER_TABLE_1, PAPER_TABLE_2 = paper.TABLE_1, paper.TABLE_2
 SCORES = ["epoch", "loss", "accuracy"]
-
-
-def paper_name(model: str) -> str:
-    """Return the name that the paper's Table II gives a model: ANN-Juan at whatever dropout rate was chosen."""
-    return "ANN-Juan" if model.startswith("ANN-Juan") else model
-
-
-def percent(share: float) -> float:
-    """Return an accuracy [0-1] in %, without the dust that a binary product leaves."""
-    return round(100 * float(share), 6)
 
 
 def validation_scores(runs: list[Run]) -> pd.DataFrame:

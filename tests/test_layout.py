@@ -14,15 +14,16 @@ from packaging.version import Version
 from fmnist_lib import ROOT
 
 FLOORS = [
-    {"recipe", "data", "fused", "files", "faults", "language", "figures", "diagrams", "stats"},
-    {"params", "models", "training", "runs", "display"},
-    {"protocol", "evaluation", "checkpoints", "tables", "article", "inventory"},
-    {"sweep", "claims", "provenance", "card", "render"},
-    {"report", "benchmark"},
+    {"recipe", "data", "fused", "files", "faults", "language", "figures", "diagrams", "study.paper", "study.stats"},
+    {"params", "models", "training", "runs", "display", "study.rule"},
+    {"protocol", "evaluation", "checkpoints", "tables", "article", "inventory", "stats", "study.results"},
+    {"sweep", "study.claims", "provenance", "card", "render"},
+    {"report", "benchmark", "claims"},
     {"reference"},
     {"__main__"},
 ]
-LIBRARY = {path.stem: path for path in (ROOT / "fmnist_lib").glob("*.py") if path.stem != "__init__"}
+PATHS = [path for path in (ROOT / "fmnist_lib").rglob("*.py") if path.stem != "__init__"]
+LIBRARY = {".".join(path.relative_to(ROOT / "fmnist_lib").with_suffix("").parts): path for path in PATHS}
 DRAWING = ("figures", "diagrams", "display", "article", "render", "params", "recipe", "report", "__main__")
 
 
@@ -36,8 +37,8 @@ def imports(path):
 
 
 def neighbours(path):
-    parts = [name.split(".") for name in imports(path)]
-    return {part[1] for part in parts if part[0] == "fmnist_lib" and part[1] in LIBRARY}
+    named = [f"{name}." for name in imports(path)]
+    return {module for module in LIBRARY for name in named if name.startswith(f"fmnist_lib.{module}.")}
 
 
 def tracked():

@@ -1,8 +1,7 @@
-"""Tables, statistics and verdicts: each number against a hand's or another library's, and none from too little."""
+"""Tables and statistics: each number against a hand's or another library's, and none from too little."""
 
 import itertools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,9 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_lib import claims, protocol, runs, stats, tables
-from fmnist_lib.protocol import Study
+from fmnist_lib import protocol, runs, tables
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.stats import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Effect
+from fmnist_lib.study import stats
 
 ENVIRONMENT = dict.fromkeys(("python", "torch", "system", "processor", "cores", "card"))
 
@@ -57,66 +55,51 @@ def test_the_interval_over_seeds_is_students(values):
 
 
 @pytest.mark.parametrize("values", [[], [92.4]])
-def test_fewer_than_two_seeds_have_no_interval_and_no_p_value(values):
+def test_fewer_than_two_seeds_have_no_interval_and_are_equivalent_to_nothing(values):
     assert np.isnan(stats.mean_interval(values)).all()
-    effect = Effect(tuple(values), 1, 0.2)
-    assert effect.p_value == 1.0 and not effect.equivalent
+    assert not stats.equivalent(values, 200.0) and stats.sign_test(values) == 1.0
+    assert math.isnan(stats.seeds_needed(values, 0.95, lambda low, high: True))
 
 
-def test_the_p_value_of_an_effect_is_students():
-    values = (0.3, 0.1, 0.4, -0.1, 0.2)
-    t = np.mean(values) / (np.std(values, ddof=1) / math.sqrt(5))
-    assert Effect(values, 1, 0.0).p_value == pytest.approx(2 * scipy.stats.t.sf(t, 4), rel=1e-9)
+@pytest.mark.parametrize("value", [0.0, 0.1, -0.5])
+def test_seeds_that_agree_exactly_have_a_defined_result(value):
+    values = [value] * 3
+    assert stats.mean_interval(values, 0.99) == pytest.approx((value, value), abs=1e-12)
+    assert stats.equivalent(values, 0.2) == (abs(value) < 0.2)
+    assert stats.sign_test(values) == (1.0 if value == 0 else 0.25)  # three of three: 2 · (1/2)³
+    assert stats.commonest(values) == 3 and stats.commonest([]) == 0
 
 
-@pytest.mark.parametrize(("values", "p_value"), [((0.5, 0.5, 0.5), 0.0), ((0.0, 0.0), 1.0), ((0.1,) * 3, 0.0)])
-def test_seeds_that_agree_exactly_have_a_defined_result(values, p_value):
-    effect = Effect(values, 1, 0.2)
-    assert effect.p_value == p_value
-    assert effect.equivalent == (abs(values[0]) < 0.2)
+SLEEP = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4]  # hours gained, ten patients (Student, Biometrika 6, 1908)
 
 
-RULE = [
-    ((1.0, 1.1, 0.9), 1, REPRODUCED),
-    ((-1.0, -1.1, -0.9), 1, NOT_REPRODUCED),
-    ((-1.0, -1.1, -0.9), -1, REPRODUCED),
-    ((1.0, 1.1, 0.9), -1, NOT_REPRODUCED),
-    ((0.01, -0.01, 0.0, 0.02), 1, NOT_REPRODUCED),  # equivalent to zero
-    ((1.0, -1.0, 0.5), 1, UNDECIDABLE),
-    ((0.01, -0.01, 0.0, 0.02), 0, REPRODUCED),  # equivalent, as claimed
-    ((1.0, 1.1, 0.9), 0, NOT_REPRODUCED),
-    ((1.0, -1.0, 0.5), 0, UNDECIDABLE),
-    ((0.17, 0.19, 0.21), 0, UNDECIDABLE),  # not zero, and not beyond the margin
-    ((0.5, 0.5), 1, REPRODUCED),
-    ((0.0, 0.0), 1, NOT_REPRODUCED),
-    ((0.0, 0.0), 0, REPRODUCED),
-    *[(values, sign, UNDECIDABLE) for values in ((), (5.0,), (-5.0,), (0.0,)) for sign in (1, 0, -1)],
-]
+def test_students_own_example_has_the_interval_that_r_prints_of_it():
+    assert stats.mean_interval(SLEEP) == pytest.approx((0.7001142, 2.4598858), abs=5e-8)
+    assert stats.commonest(SLEEP) == 2
 
 
-@pytest.mark.parametrize(("values", "sign", "verdict"), RULE)
-def test_the_verdict_follows_the_rule(values, sign, verdict):
-    assert stats.verdicts([Effect(values, sign, 0.2)]) == [verdict]
+@given(st.lists(st.integers(-3, 3), max_size=12), st.sampled_from([0.0, 0.5, 1.0]))
+def test_the_sign_test_is_the_binomial_sum_of_those_that_are_elsewhere(values, at):
+    above, below = sum(v > at for v in values), sum(v < at for v in values)
+    n, fewer = above + below, min(above, below)
+    expected = min(1.0, 2 * sum(math.comb(n, i) for i in range(fewer + 1)) / 2**n)
+    assert stats.sign_test(values, at) == pytest.approx(expected)
+    if n:
+        assert stats.sign_test(values, at) == pytest.approx(scipy.stats.binomtest(above, n).pvalue)
 
 
-def test_an_effect_of_many_must_pass_holms_correction():
-    spread = np.array([-1.0, 0.0, 1.0, -0.5, 0.5])
+def test_the_sign_test_of_students_example_leaves_the_patient_out_who_gained_nothing():
+    assert stats.sign_test(SLEEP) == 2 / 2**9
 
-    def effect(p):  # five seeds whose t-test gives p
-        t = scipy.stats.t.isf(p / 2, 4)
-        return Effect(tuple(spread + t * spread.std(ddof=1) / math.sqrt(5)), 1, 0.0)
 
-    for p_values in ([0.02, 0.9, 0.9], [0.001, 0.03, 0.04], [0.01, 0.02, 0.04], [0.004, 0.0125, 0.06, 0.026]):
-        effects = [effect(p) for p in p_values]
-        assert [e.p_value for e in effects] == pytest.approx(p_values, rel=1e-6)
-        rejected, order = [False] * len(p_values), sorted(range(len(p_values)), key=p_values.__getitem__)
-        for step, at in enumerate(order):  # by hand: compare the i-th smallest with 0.05 / (m − i), stop at the first
-            if p_values[at] > 0.05 / (len(p_values) - step):
-                break
-            rejected[at] = True
-        expected = [REPRODUCED if r else UNDECIDABLE for r in rejected]
-        assert stats.verdicts(effects) == expected
-    assert stats.verdicts([effect(0.02)]) == [REPRODUCED]  # alone it would pass
+@pytest.mark.parametrize("level", [0.95, 1 - 0.05 / 12])
+def test_the_seeds_needed_are_the_fewest_whose_interval_of_the_same_mean_and_sd_is_decided(level):
+    values = [0.3, -0.2, 0.5, 0.1, -0.1]
+    mean, sd = np.mean(values), np.std(values, ddof=1)
+    n = stats.seeds_needed(values, level, lambda low, high: low > 0)
+    lows = [mean - scipy.stats.t.ppf((1 + level) / 2, m - 1) * sd / math.sqrt(m) for m in (n - 1, n)]
+    assert lows[0] <= 0 < lows[1] and n > len(values)
+    assert math.isnan(stats.seeds_needed([-1.0, 1.0], level, lambda low, high: low > 0))  # a mean of 0, for ever
 
 
 # The paper's own tables
@@ -315,132 +298,3 @@ def test_what_the_test_images_say_chooses_nothing(tmp_path):
     runs.attach(better, runs.TEST, images_of(0.1).to_csv(index=False).encode())
     runs.attach(worse, runs.TEST, images_of(1.0).to_csv(index=False).encode())
     assert protocol.winner([runs.read(better.folder), runs.read(worse.folder)]) == "CNN3-512-0.1"
-
-
-# The claims
-
-
-def study_of(place, seeds, k5=-0.01, p25=-0.02, noise=0.0):
-    """Make up a study in which kernels of 5 cost accuracy, rates of 0.25 lower the loss, and the winner tests worse."""
-    study = Study(winners=[protocol.WINNER])
-    for seed in range(seeds):
-        jitter = noise * (-1) ** seed * (seed + 1)
-        for model in tables.PAPER_TABLE_1:
-            best, accuracy = 0.22 + p25 * ("0.25" in model), 0.92 + (k5 + jitter) * model.startswith("CNN5")
-            losses = [best + 0.1] * 11 + [best + jitter / 100, best + 0.05]  # the best epoch is 12 of 13
-            curve = {"accuracies": [accuracy] * 13, "train": [0.3] * 12 + [0.1 + jitter]}
-            study.grid.append(trained(place, model, seed, losses, **curve))
-        for model, accuracy in (("CNN-Nahuel", 0.91), ("ANN-Juan-0.1", 0.99), ("ANN-Juan-0.25", 0.89)):
-            study.searched.append(scored(place, model, seed, accuracy=accuracy + jitter))
-        study.searched.append(study.grid[12 * seed])  # the winner's search, found again
-        chosen = ((protocol.WINNER, 0.905, 12, 60.0), ("CNN-Nahuel", 0.90, 19, 70.0), ("ANN-Juan-0.25", 0.89, 28, 9.0))
-        for model, accuracy, epochs, seconds in chosen:
-            seeds_of = {"weights_seed": 1000 + seed, "keep": "last"}
-            run = trained(place, model, seed, [0.2] * epochs, seconds=seconds + seed, **seeds_of)
-            runs.attach(run, runs.TEST, images_of(accuracy + seed / 1000).to_csv(index=False).encode())
-            study.retrained.append(runs.read(run.folder))
-    return study
-
-
-def judged(study):
-    table = claims.judge(study, 42).set_index("claim")
-    return {key: table[table.index.str.contains(key, regex=False)].iloc[0] for key in KEYS}
-
-
-KEYS = {  # part of a claim's words: the made-up effect
-    "first models of Table I": 0.0,
-    "k = 3 is more": 1.0,
-    "lower loss": -0.02,
-    "p does not": 0.0,
-    "n does not": 0.0,
-    "between 9 and 23": 3.0,
-    "rises after": 0.05,
-    "keeps falling": -0.2,
-    "on validation than on test": 92.0 - 90.5,
-    "on test than the ANN": 1.5,
-    "fewer epochs": -16.0,
-    "takes longer": 51.0,
-    "more parameters": 92.0 - 89.0,
-}
-
-
-def test_the_effects_are_those_that_were_made_up_and_one_seed_decides_nothing(tmp_path):
-    found = judged(study_of(tmp_path, 1))
-    assert len(claims.CLAIMS) == len(found)
-    assert {key: row["ours"] for key, row in found.items()} == pytest.approx(KEYS, abs=1e-9)
-    assert {row["n"] for row in found.values()} == {1}
-    assert {row["verdict"] for row in found.values()} == {UNDECIDABLE}
-    assert all(math.isnan(row["low"]) and math.isnan(row["high"]) for row in found.values())
-
-
-def test_over_seeds_a_claim_that_holds_is_reproduced_and_one_that_does_not_is_not(tmp_path):
-    for name, k5, p25, verdicts in (
-        ("holds", -0.01, -0.02, (REPRODUCED, REPRODUCED)),
-        ("opposite", 0.01, 0.02, (NOT_REPRODUCED, NOT_REPRODUCED)),
-        ("nothing", 0.0, 0.0, (NOT_REPRODUCED, NOT_REPRODUCED)),
-    ):
-        found = judged(study_of(tmp_path / name, 4, k5, p25))
-        assert (found["k = 3 is more"]["verdict"], found["lower loss"]["verdict"]) == verdicts, name
-        assert {row["n"] for row in found.values()} == {4}
-        assert found["n does not"]["verdict"] == REPRODUCED
-        assert found["more parameters"]["verdict"] == NOT_REPRODUCED  # it is better with fewer
-    found = judged(study_of(tmp_path / "noise", 4, noise=0.03))
-    assert found["k = 3 is more"]["verdict"] == UNDECIDABLE
-
-
-def test_the_effect_of_k_is_paired_by_seed_as_it_would_be_by_hand(tmp_path):
-    row = judged(study_of(tmp_path, 4, noise=0.002))["k = 3 is more"]
-    gaps = [100 * (0.01 - 0.002 * (-1) ** seed * (seed + 1)) for seed in range(4)]
-    expected = scipy.stats.ttest_1samp(gaps, 0).confidence_interval(0.95)
-    assert row["ours"] == pytest.approx(np.mean(gaps))
-    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
-
-
-def test_the_papers_own_effects_are_those_of_its_tables():
-    table = claims.judge(Study(), 42)
-    paper = dict(zip(table["claim"].str[:20], table["paper"], strict=True))
-    assert paper["p = 0.25 gives a low"] == pytest.approx(-0.016, abs=5e-4)
-    assert paper["The CNN is more accu"] == pytest.approx(90.89 - 89.26)
-    assert paper["The CNN needs fewer "] == 13 - 28
-    assert paper["The winner is more a"] == pytest.approx(1.55)
-    assert math.isnan(paper["Validation loss rise"]) and math.isnan(paper["The CNN takes longer"])  # it gives no number
-    assert (table["n"] == 0).all() and set(table["verdict"]) == {UNDECIDABLE}
-
-
-def test_a_seed_that_lacks_a_run_or_whose_run_diverged_is_left_out_of_what_needs_it(tmp_path):
-    study = study_of(tmp_path, 3)
-    del study.grid[0]  # also among the searched
-    study.searched = [run for run in study.searched if run.recipe.model != protocol.WINNER]
-    last = study.grid[-1]
-    study.grid[-1] = trained(tmp_path, last.recipe.model, 2, (math.nan,), [0.1], epochs=9)
-    found = judged(study)
-    assert found["k = 3 is more"]["n"] == 1  # seed 0 lacks the winner, seed 2 diverged
-    assert found["on validation than on test"]["n"] == 2
-    assert found["on test than the ANN"]["n"] == 3
-
-
-def test_neither_the_order_of_the_runs_nor_one_found_twice_changes_a_verdict(tmp_path):
-    study = study_of(tmp_path, 3, noise=0.001)
-    expected = claims.judge(study, 42)
-    turned = replace(
-        study, grid=study.grid[::-1] + study.grid[:5], retrained=study.retrained[::-1] + study.retrained[:2]
-    )
-    pd.testing.assert_frame_equal(claims.judge(turned, 42), expected)
-
-
-def test_neither_one_seed_nor_seeds_that_agree_exactly_give_the_claims_table_an_undefined_verdict(tmp_path):
-    one, same = (claims.judge(study_of(tmp_path / str(n), n), 42) for n in (1, 3))
-    assert set(one["verdict"]) == {UNDECIDABLE} and one[["low", "high"]].isna().all(axis=None)
-    assert (claims.readable(one).iloc[:, 3] == "—").all()
-    zero = same[same["low"] == same["high"]]  # every seed has the same effect
-    assert len(zero) > 5 and set(zero["verdict"]) <= set(stats.VERDICTS) and (zero["ours"] == zero["low"]).all()
-
-
-@pytest.mark.parametrize("language", ["en", "es"])
-def test_a_claim_is_told_in_words_with_no_interval_from_one_seed(tmp_path, language):
-    one = claims.readable(claims.judge(study_of(tmp_path / "1", 1), 42, language), language)
-    three = claims.readable(claims.judge(study_of(tmp_path / "3", 3), 42, language), language)
-    column = one.columns[3]
-    assert set(one[column]) == {"—"} and all("…" in text for text in three[column])
-    assert set(one["n"]) == {"1"} and set(three["n"]) == {"3"}
-    assert set(one.iloc[:, 5]) == {claims.VERDICTS[language][UNDECIDABLE]}

@@ -1,0 +1,82 @@
+"""Intervals and tests, by scipy and statsmodels. An observation is a seed; from one seed no test is made."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, t
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
+
+SEEDS = 100_000  # more than anyone would train
+
+
+def percent(share: float) -> float:
+    """Return an accuracy [0-1] in %, without the dust that a binary product leaves."""
+    return round(100 * float(share), 6)
+
+
+def wilson(accuracy: float, images: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval [%] of one accuracy [%] measured on so many images."""
+    low, high = proportion_confint(accuracy / 100 * images, images, method="wilson")
+    return 100 * low, 100 * high
+
+
+def mean_interval(values, level: float = 0.95) -> tuple[float, float]:
+    """Return Student's two-sided interval of a mean over seeds; (nan, nan) from fewer than two."""
+    values = np.asarray(values, float)
+    return DescrStatsW(values).tconfint_mean(1 - level) if len(values) > 1 else (np.nan, np.nan)
+
+
+def equivalent(values, margin: float) -> bool:
+    """Say whether a mean is equivalent to 0: two one-sided tests at 5 %, so the 90 % interval lies within ± margin."""
+    low, high = mean_interval(values, 0.90)
+    return bool(-margin < low and high < margin)
+
+
+def sign_test(values, at: float = 0.0) -> float:
+    """Return the exact two-sided p-value of the sign test that the median is `at`; seeds exactly there drop out.
+
+    From no seed that is elsewhere it is 1.
+    """
+    apart = np.round(np.asarray(values, float) - at, 9)
+    above, below = int((apart > 0).sum()), int((apart < 0).sum())
+    return float(binomtest(above, above + below).pvalue) if above + below else 1.0
+
+
+def commonest(values) -> int:
+    """Return how many seeds share the commonest value (to 9 decimals); 0 of none."""
+    return int(np.unique(np.round(np.asarray(values, float), 9), return_counts=True)[1].max(initial=0))
+
+
+def seeds_needed(values, level: float, decided: Callable[[float, float], bool]) -> float:
+    """Return the least number of seeds whose interval would be decided, were its mean and sd those that were seen.
+
+    ``decided`` takes (low, high) and once it is true of an interval must be so of every narrower one around the same
+    mean. nan from fewer than two seeds, and where a hundred thousand do not suffice.
+    """
+    if len(values) < 2:
+        return np.nan
+    mean, sd = np.mean(values), np.std(values, ddof=1)
+
+    def enough(n: int) -> bool:
+        half = t.ppf(0.5 + level / 2, n - 1) * sd / np.sqrt(n)
+        return decided(mean - half, mean + half)
+
+    counts = range(2, SEEDS + 1)
+    found = bisect_left(counts, True, key=enough)
+    return float(counts[found]) if found < len(counts) else np.nan
+
+
+def with_intervals(table: pd.DataFrame, scores: pd.DataFrame, images: int) -> pd.DataFrame:
+    """Return model, paper, ours, low, high [%] and every seed's value, a row a model that has finished.
+
+    The interval is Wilson's, over images, where there is one seed, and Student's, over seeds, where there are more.
+    """
+    rows, scores = [], scores.drop_duplicates("run")
+    for model, row in table[table["n"] > 0].iterrows():
+        each = list(scores.loc[(scores["model"] == model) & (scores["status"] == "finished"), "accuracy"])
+        low, high = wilson(each[0], images) if len(each) == 1 else mean_interval(each)
+        rows.append((model, row["paper accuracy"], row["accuracy"], low, high, each))
+    return pd.DataFrame(rows, columns=["model", "paper", "ours", "low", "high", "each"])
