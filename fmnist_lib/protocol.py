@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fmnist_lib import UserError
 from fmnist_lib.params import FIELDS, LISTS, recipe_fields
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
-from fmnist_lib.study.paper import GRID, WINNER
+from fmnist_lib.study.paper import GRID, PATIENCE, WINNER
 
 if TYPE_CHECKING:  # pandas comes with it, and is not needed to check a parameter
     import pandas as pd
@@ -87,10 +87,14 @@ def winner(trained: "list[Run]") -> str:
 
 
 def is_papers(params: dict) -> bool:
-    """Say whether these parameters are the paper's protocol with this project's default readings."""
+    """Say whether these parameters are the paper's protocol with this project's default readings.
+
+    The patience of the judged runs changes no best epoch that was seen, and is no other protocol; the stamp names it.
+    """
     free = ("device", "precision", "kernels", "language", "seed")
     fixed = {name: value for name, value in DEFAULTS.items() if name not in free and not name.endswith("_seed")}
     given = fixed | {name: params[name] for name in fixed if name in params}
+    given["patience"] = 0 if given["patience"] == PATIENCE else given["patience"]
     return all((sorted(given[name]) if name in LISTS else given[name]) == value for name, value in fixed.items())
 
 
@@ -105,13 +109,18 @@ def stamp(params: dict, language: str = "en") -> str:
             f"{title} · {params['epochs']} épocas de {images.replace(',', '.')} imágenes · semillas {seeds} · {run_on}"
         )
     title = "The paper's protocol" if papers else "QUICK RUN, not the paper's protocol"
-    return f"{title} · {params['epochs']} epochs of {images} images · seeds {seeds} · {run_on}"
+    patience = f" (patience {params['patience']})" if params.get("patience") else ""
+    return f"{title} · {params['epochs']} epochs{patience} of {images} images · seeds {seeds} · {run_on}"
 
 
-def finalists(winners: list[str], searched: "list[Run]") -> list[str]:
-    """Name the models of Table II: the winners, CNN-Nahuel, and ANN-Juan at its best dropout rate."""
-    anns = [run for run in searched if run.recipe.model.startswith("ANN-Juan")]
-    return [*winners, "CNN-Nahuel", *([winner(anns)] if anns else [])]
+def finalists(winners: list[str], searched: "list[Run]") -> "list[Run]":
+    """Choose the searches behind Table II: the winners', CNN-Nahuel's and, in each seed, ANN-Juan's at its best rate."""
+    anns: dict[int, list[Run]] = {}
+    for run in searched:
+        if run.recipe.model.startswith("ANN-Juan") and not run.diverged:
+            anns.setdefault(run.recipe.split_seed, []).append(run)
+    chosen = [run for name in [*winners, "CNN-Nahuel"] for run in searched if run.recipe.model == name]
+    return chosen + [run for some in anns.values() for run in some if run.recipe.model == winner(some)]
 
 
 @dataclass
@@ -141,8 +150,7 @@ def collect(params: dict, runs_dir: Path) -> Study:
     study.winners = list(dict.fromkeys([WINNER, *ours]))
     searches = [search(name, params, seed) for name in study.winners for seed in params["seed"]]
     study.searched = found(searches + rivals(params))
-    order = finalists(study.winners, study.searched)
-    chosen = [run for name in order for run in study.searched if run.recipe.model == name]
+    chosen = finalists(study.winners, study.searched)
     study.retrained = found([retraining(run.recipe, run.best_epoch, params) for run in chosen])
     return study
 

@@ -2,6 +2,7 @@
 
 GRID = {"k": [3, 5], "n": [128, 256, 512], "p": [0.1, 0.25]}  # section III
 WINNER = "CNN3-512-0.1"
+PATIENCE = 15  # what this project adds to the searches that are judged, but to the winner's
 RIVALS = ("CNN-Nahuel", "ANN-Juan")
 ANN_MODELS = ("ANN-Juan-0.1", "ANN-Juan-0.25")  # the rates between which it chooses
 

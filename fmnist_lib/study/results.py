@@ -25,7 +25,6 @@ COLUMNS += [
     f"{when}_{name}" for when in ("best", "last") for name in ("epoch", "train_loss", "val_loss", "val_accuracy")
 ]
 COLUMNS += ["test_accuracy", "test_loss", *CURVES]
-COLUMNS = list(dict.fromkeys(["patience", *COLUMNS]))
 
 
 def frame(runs: list[Run], first_split_seed: int = Recipe.split_seed) -> pd.DataFrame:
@@ -41,7 +40,7 @@ def frame(runs: list[Run], first_split_seed: int = Recipe.split_seed) -> pd.Data
 
 def _row(run: Run, first_split_seed: int) -> dict:
     recipe, history = run.recipe, run.history.set_index("epoch")
-    row = {"patience": 0} | asdict(recipe) | {"role": "search" if recipe.keep == "best" else "retraining"}
+    row = asdict(recipe) | {"role": "search" if recipe.keep == "best" else "retraining"}
     row |= {"seed": recipe.split_seed - first_split_seed, "run": run.folder.name, "status": run.record["status"]}
     row |= {"seconds": run.record["seconds"], "trained": len(history)}
     for when, epoch in (("best", run.best), ("last", run.history.iloc[-1])):

@@ -8,7 +8,6 @@ from fmnist_lib.recipe import Recipe
 from fmnist_lib.study import paper, stats
 
 JUDGING_SEEDS = tuple(range(11, 21))
-PATIENCE = 15  # of the searches, but for the winner's
 RETRAIN_SEED = 1000  # added to the seeds of weights, order and dropout
 VERDICTS = REPRODUCED, NEGLIGIBLE, NOT_REPRODUCED, UNDECIDABLE = (
     "reproduced",
@@ -17,7 +16,7 @@ VERDICTS = REPRODUCED, NEGLIGIBLE, NOT_REPRODUCED, UNDECIDABLE = (
     "undecidable",
 )
 SIZES = ("train_images", "val_images", "epochs")  # what makes a protocol a reduced one
-FREE = {"model", "keep", "epochs", "patience", "device", "precision", "threads", "numerics"}
+FREE = {"model", "keep", "epochs", "patience", "device", "precision", "kernels", "threads", "numerics"}
 FIXED = {f.name: f.default for f in fields(Recipe) if f.name not in FREE and not f.name.endswith("_seed")}
 
 
@@ -53,13 +52,14 @@ def departures(frame: pd.DataFrame) -> dict[str, str]:
 
     The judging protocol is the paper's under this project's default readings, with patience 15 in the searches (the
     winner's: 0), retrainings for the search's best epoch with patience 0, split seed 42 + s, and the other seeds s in a
-    search and 1000 + s in its retraining. Device, precision, threads and numerics are free.
+    search and 1000 + s in its retraining. Device, precision, kernels, threads and numerics are
+    free.
     """
     search = frame["role"] == "search"
     own = frame["seed"] + RETRAIN_SEED * ~search
     expected = {name: pd.Series(value, frame.index) for name, value in FIXED.items()}
     expected["epochs"] = frame["epochs"].where(~search, Recipe.epochs)
-    expected["patience"] = (PATIENCE * (search & (frame["model"] != paper.WINNER))).astype(int)
+    expected["patience"] = (paper.PATIENCE * (search & (frame["model"] != paper.WINNER))).astype(int)
     expected |= dict.fromkeys(("weights_seed", "order_seed", "dropout_seed"), own)
     expected["split_seed"] = Recipe.split_seed + frame["seed"]
     found = {name: frame[name][frame[name] != values].unique() for name, values in expected.items()}
