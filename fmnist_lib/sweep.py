@@ -3,7 +3,6 @@
 import functools
 import multiprocessing
 import os
-import platform
 import signal
 import sys
 import threading
@@ -13,11 +12,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from fmnist_lib import UserError, checkpoints, data, models, runs, training
 from fmnist_lib.faults import memory_explained, sigterm_as_ctrl_c
+from fmnist_lib.origin import environment, source
 from fmnist_lib.recipe import Recipe
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill (and the epoch under way)
@@ -52,7 +51,10 @@ def train(recipes, runs_dir, data_dir=None, workers: int = 0, weights: bool = Fa
                 train_one(recipe, runs_dir, folder, weights)
         else:
             _train_in_processes(todo, runs_dir, folder, workers or cores(), weights)
-    return [runs.find(runs_dir, recipe) for recipe in recipes]
+    found = [runs.find(runs_dir, recipe) for recipe in recipes]
+    for run in found:
+        checkpoints.tidy(run)
+    return found
 
 
 def cores() -> int:
@@ -136,19 +138,20 @@ def train_one(recipe: Recipe, runs_dir: Path, data_dir: Path, weights: bool = Fa
                 checkpoints.discard(runs_dir, recipe)  # left by a process that was killed here before
             return
         training.prepare(recipe.threads)
+        made = environment(recipe.device), source()  # before the source can change under the training
         began, kept = time.perf_counter(), time.monotonic()
         resume = checkpoints.read(runs_dir, recipe)
         history, tensors, before = resume or ([], None, 0.0)
         model, train, val = prepared(recipe, data_dir)
         for snapshot in training.fit(model, train, val, **settings(recipe), resume=resume and resume[:2]):
             history, tensors = snapshot.history, snapshot.tensors
-            if time.monotonic() - kept >= CHECKPOINT_SECONDS and len(history) < recipe.epochs:
+            if time.monotonic() - kept >= CHECKPOINT_SECONDS and runs.status(recipe, history) is None:
                 seconds = before + time.perf_counter() - began
                 checkpoints.write(runs_dir, recipe, history, tensors(), seconds)
                 kept = time.monotonic()
         seconds = before + time.perf_counter() - began
         times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        runs.write(runs_dir, recipe, history, final_weights(recipe, tensors()), times, environment(recipe.device))
+        runs.write(runs_dir, recipe, history, final_weights(recipe, tensors()), times, *made)
         checkpoints.discard(runs_dir, recipe)
 
 
@@ -179,22 +182,3 @@ def prepared(recipe: Recipe, data_dir: Path):
 
 
 loaded = functools.cache(data.load)
-
-
-def environment(device: str) -> dict:
-    """Return where a run was trained: Python, torch, system, processor, cores, and the card if there is one."""
-    card = torch.cuda.get_device_name() if device == "cuda" else None
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "card": card,
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())

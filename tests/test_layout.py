@@ -14,8 +14,10 @@ from packaging.version import Version
 from fmnist_lib import ROOT
 
 FLOORS = [
-    {"recipe", "data", "fused", "files", "faults", "language", "figures", "diagrams", "stats"},
-    {"params", "models", "training", "runs", "display"},
+    {"recipe", "data", "fused", "files", "faults", "language", "figures", "diagrams", "stats", "origin", "answers"},
+    {"params", "models", "training", "history", "records", "display"},
+    {"tensors"},
+    {"runs"},
     {"protocol", "evaluation", "checkpoints", "tables", "article", "inventory"},
     {"sweep", "claims", "provenance", "card", "render"},
     {"report", "benchmark"},

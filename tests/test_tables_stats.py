@@ -11,12 +11,12 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_lib import claims, protocol, runs, stats, tables
+from fmnist_lib import answers, claims, origin, protocol, runs, stats, tables
 from fmnist_lib.protocol import Study
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.stats import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Effect
 
-ENVIRONMENT = dict.fromkeys(("python", "torch", "system", "processor", "cores", "card"))
+ENVIRONMENT = origin.environment("cpu")
 
 
 def trained(place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train=None, seconds=1.0, **fields):
@@ -25,7 +25,8 @@ def trained(place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train
     recipe = Recipe(model, **{"epochs": len(losses)} | fields)
     columns = (train or losses, losses, accuracies or [0.9] * len(losses))
     history = [dict(zip(runs.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)]
-    return runs.write(place, recipe, history, {}, {"seconds": seconds}, ENVIRONMENT)
+    times = {"seconds": seconds, "finished": "2026-01-01T00:00:00Z"}
+    return runs.write(place, recipe, history, {}, times, ENVIRONMENT, origin.source())
 
 
 def scored(place, model, seed=0, loss=0.2, accuracy=0.9, **fields):
@@ -254,7 +255,7 @@ def test_the_best_epoch_is_that_of_minimum_loss_the_earliest_on_a_tie(tmp_path):
     assert (row["epoch"], row["loss"], row["accuracy"]) == (2, 0.2, 80.0)
 
 
-def images_of(accuracy, images=1000, loss=0.25):
+def images_of(accuracy, images=10_000, loss=0.25):
     """Return what a model says of the test images, right as often as this."""
     wrong = np.arange(images) >= round(accuracy * images)
     return pd.DataFrame({"label": 0, "predicted": wrong.astype(int), "probability": 0.9, "loss": loss})
@@ -312,8 +313,8 @@ def test_the_winner_is_that_of_the_mean_over_seeds(tmp_path):
 
 def test_what_the_test_images_say_chooses_nothing(tmp_path):
     better, worse = scored(tmp_path, "CNN3-512-0.1", accuracy=0.92), scored(tmp_path, "CNN3-128-0.1", accuracy=0.91)
-    runs.attach(better, runs.TEST, images_of(0.1).to_csv(index=False).encode())
-    runs.attach(worse, runs.TEST, images_of(1.0).to_csv(index=False).encode())
+    runs.attach(better, runs.TEST, answers.packed(images_of(0.1)))
+    runs.attach(worse, runs.TEST, answers.packed(images_of(1.0)))
     assert protocol.winner([runs.read(better.folder), runs.read(worse.folder)]) == "CNN3-512-0.1"
 
 
@@ -337,7 +338,7 @@ def study_of(place, seeds, k5=-0.01, p25=-0.02, noise=0.0):
         for model, accuracy, epochs, seconds in chosen:
             seeds_of = {"weights_seed": 1000 + seed, "keep": "last"}
             run = trained(place, model, seed, [0.2] * epochs, seconds=seconds + seed, **seeds_of)
-            runs.attach(run, runs.TEST, images_of(accuracy + seed / 1000).to_csv(index=False).encode())
+            runs.attach(run, runs.TEST, answers.packed(images_of(accuracy + seed / 1000)))
             study.retrained.append(runs.read(run.folder))
     return study
 
