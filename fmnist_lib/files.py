@@ -34,7 +34,7 @@ def read_file(path: Path, most: int) -> bytes:
         raise ValueError("it is no regular file")
     if found.st_size > most:
         raise ValueError(f"{found.st_size:,} bytes are more than {most:,}")
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return file.read(most + 1)
 
 

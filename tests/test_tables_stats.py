@@ -19,14 +19,16 @@ from fmnist_lib.stats import NOT_REPRODUCED, REPRODUCED, UNDECIDABLE, Effect
 ENVIRONMENT = origin.environment("cpu")
 
 
-def trained(place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train=None, seconds=1.0, **fields):
+def trained(
+    place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train=None, seconds=1.0, torch="2.11.0", **fields
+):
     """Write a run of this curve, an epoch a validation loss; accuracies are in [0–1]."""
     fields = {"split_seed": 42 + seed, "weights_seed": seed, "order_seed": seed, "dropout_seed": seed} | fields
     recipe = Recipe(model, **{"epochs": len(losses)} | fields)
     columns = (train or losses, losses, accuracies or [0.9] * len(losses))
     history = [dict(zip(runs.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)]
     times = {"seconds": seconds, "finished": "2026-01-01T00:00:00Z"}
-    return runs.write(place, recipe, history, {}, times, ENVIRONMENT, origin.source())
+    return runs.write(place, recipe, history, {}, times, ENVIRONMENT | {"torch": torch}, origin.source())
 
 
 def scored(place, model, seed=0, loss=0.2, accuracy=0.9, **fields):
@@ -228,14 +230,10 @@ def test_runs_of_different_precision_or_torch_in_one_table_are_told_apart_in_it(
     alike = [scored(tmp_path, "CNN3-512-0.1"), scored(tmp_path, "CNN5-512-0.1")]
     assert "numerics" not in table_of(alike) and "numerics" not in tables.validation_scores(alike)
     other = scored(tmp_path, "CNN3-512-0.1", 1, precision="bf16")
-    newer = scored(tmp_path, "CNN3-128-0.1")
-    (newer.folder / "run.json").write_text(
-        (newer.folder / "run.json").read_text().replace('"torch": null', '"torch": "9.9.9"')
-    )
-    found = [*alike, other, runs.read(newer.folder)]
+    found = [*alike, other, scored(tmp_path, "CNN3-128-0.1", torch="9.9.9")]
     word = tables.WORDS[language]["numerics"]
     told = tables.readable(table_of(found, models=["CNN5-128-0.1"]), language)["", word]
-    assert told["CNN3-512-0.1"] == "cpu, bf16, torch None; cpu, fp32, torch None"
+    assert told["CNN3-512-0.1"] == "cpu, bf16, torch 2.11.0; cpu, fp32, torch 2.11.0"
     assert told["CNN3-128-0.1"] == "cpu, fp32, torch 9.9.9" and told["CNN5-128-0.1"] == "—"
     test = tables.test_scores(found, [images_of(0.9)] * 4)
     assert "9.9.9" in tables.readable(tables.beside_paper(test, {}, 2), language)["", word]["CNN3-128-0.1"]
@@ -331,7 +329,7 @@ def study_of(place, seeds, k5=-0.01, p25=-0.02, noise=0.0):
             losses = [best + 0.1] * 11 + [best + jitter / 100, best + 0.05]  # the best epoch is 12 of 13
             curve = {"accuracies": [accuracy] * 13, "train": [0.3] * 12 + [0.1 + jitter]}
             study.grid.append(trained(place, model, seed, losses, **curve))
-        for model, accuracy in (("CNN-Nahuel", 0.91), ("ANN-Juan-0.1", 0.99), ("ANN-Juan-0.25", 0.89)):
+        for model, accuracy in (("CNN-Nahuel", 0.91), ("ANN-Juan-0.1", 0.93), ("ANN-Juan-0.25", 0.89)):
             study.searched.append(scored(place, model, seed, accuracy=accuracy + jitter))
         study.searched.append(study.grid[12 * seed])  # the winner's search, found again
         chosen = ((protocol.WINNER, 0.905, 12, 60.0), ("CNN-Nahuel", 0.90, 19, 70.0), ("ANN-Juan-0.25", 0.89, 28, 9.0))
@@ -385,7 +383,7 @@ def test_over_seeds_a_claim_that_holds_is_reproduced_and_one_that_does_not_is_no
         assert {row["n"] for row in found.values()} == {4}
         assert found["n does not"]["verdict"] == REPRODUCED
         assert found["more parameters"]["verdict"] == NOT_REPRODUCED  # it is better with fewer
-    found = judged(study_of(tmp_path / "noise", 4, noise=0.03))
+    found = judged(study_of(tmp_path / "noise", 4, noise=0.015))
     assert found["k = 3 is more"]["verdict"] == UNDECIDABLE
 
 
