@@ -13,10 +13,10 @@ from pathlib import Path
 from fmnist_lib import UserError
 from fmnist_lib.files import read_file, write_file
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.records import HISTORY, RECORD, believed
+from fmnist_lib.records import HISTORY, LIMITS, RECORD, believed
 from fmnist_lib.runs import Run, folder, free_name, history_csv, lock, parse_history, status
 
-NAME, LARGEST = "checkpoint", 8 * 10**9  # bytes: of the largest network, twice its weights and Adam's two moments
+NAME = "checkpoint"
 
 
 def path(runs_dir: Path, recipe: Recipe) -> Path:
@@ -54,7 +54,8 @@ def read(runs_dir: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | Non
 def _read(kept: Path, recipe: Recipe) -> tuple[list[dict], dict, float]:
     from fmnist_lib import tensors
 
-    content = read_file(kept, LARGEST)
+    most = tensors.size(tensors.of_checkpoint(recipe, best=True)) + LIMITS[HISTORY]
+    content = read_file(kept, most)
     digest, content = content[:65], content[65:]
     if digest != _digest(content):
         raise ValueError("its bytes do not have the SHA-256 in its first line")

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -53,23 +53,26 @@ class Run:
 
     def test(self) -> pd.DataFrame | None:
         """Return what it says of each test image (`evaluation.on_test`), or None if it has not been asked."""
-        record = records.read(self.folder)
-        for name in record["files"].keys() & {TEST, OLD_TEST}:
-            content = records.verified(self.folder, name, record)
-            with believed(self.folder / name):
-                return answers.unpacked(content, self.diverged)
+        run = replace(self, record=records.read(self.folder))
+        return next((_content(run, name) for name in run.record["files"].keys() & {TEST, OLD_TEST}), None)
 
     def weights(self) -> dict:
         """Return the kept weights by name, verified; UserError where the record was shipped without them."""
-        from fmnist_lib import tensors
-
-        path = self.folder / WEIGHTS
         if not self.has_weights:
             fix = "run the notebook that asks the test images: it trains this run anew"
-            raise UserError(f"{path}: the run is here without its weights", fix)
-        content = records.verified(self.folder, WEIGHTS, self.record)
-        with believed(path):
-            return tensors.read(content, tensors.of_weights(self.recipe), finite=not self.diverged)
+            raise UserError(f"{self.folder / WEIGHTS}: the run is here without its weights", fix)
+        return _content(self, WEIGHTS)
+
+
+def _content(run: Run, name: str) -> dict | pd.DataFrame:
+    """Return the weights or the answers that a file holds, verified and judged."""
+    content = records.verified(run.folder, name, run.record)
+    with believed(run.folder / name):
+        if name != WEIGHTS:
+            return answers.unpacked(content, run.diverged)
+        from fmnist_lib import tensors
+
+        return tensors.read(content, tensors.of_weights(run.recipe), finite=not run.diverged)
 
 
 def folder(runs_dir: Path, recipe: Recipe) -> Path:
@@ -125,16 +128,15 @@ def damage(place: Path) -> Iterator[UserError]:
     try:
         record = records.read(place)
         listed = [name for name in record["files"] if name != WEIGHTS or os.path.lexists(place / name)]
-        bad = [error for name in listed if (error := _error(records.verified, place, name, record))]
+        bad = [*filter(None, (_error(records.verified, place, name, record) for name in listed))]
         yield from bad or _damaged_content(read(place))
     except UserError as error:
         yield error
 
 
 def _damaged_content(run: Run) -> Iterator[UserError]:
-    for judge in [run.weights] * run.has_weights + [run.test]:
-        if error := _error(judge):
-            yield error
+    held = run.record["files"].keys() & {TEST, OLD_TEST} | ({WEIGHTS} if run.has_weights else set())
+    yield from filter(None, (_error(_content, run, name) for name in sorted(held)))
 
 
 def _error(judge, *arguments) -> UserError | None:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 
 import torch
 from safetensors.torch import load
@@ -32,6 +33,11 @@ def of_checkpoint(recipe: Recipe, best: bool) -> Shapes:
         named |= {f"optimizer.{i}.{moment}": like for moment in moments}
         named |= {f"optimizer.{i}.step": ((), torch.float32)} if recipe.optimizer != "sgd" else {}
     return named
+
+
+def size(expected: Shapes) -> int:
+    """Return the bytes of such tensors."""
+    return sum(math.prod(shape) * dtype.itemsize for shape, dtype in expected.values())
 
 
 def read(content: bytes, expected: Shapes, finite: bool = True) -> dict[str, torch.Tensor]:
