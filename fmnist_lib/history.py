@@ -47,7 +47,7 @@ def status(recipe: Recipe, history: list[dict] | pd.DataFrame) -> str | None:
 def _end(recipe: Recipe, losses: list[float]) -> int:
     """Return the epoch after which the training is over: the last, or the first at which patience is at its end."""
     patience, best = getattr(recipe, "patience", 0), 1
-    for epoch, loss in enumerate(losses, 1):
+    for epoch, loss in enumerate(losses[: recipe.epochs], 1):
         best = epoch if loss < losses[best - 1] else best
         if patience and epoch - best >= patience:
             return epoch
