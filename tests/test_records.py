@@ -477,6 +477,20 @@ def test_every_kind_of_training_goes_on_from_what_it_keeps(tmp_path, data_dir, k
     assert all(torch.equal(again[name], tensors[name]) for name in tensors)
 
 
+def test_a_training_begun_anew_after_a_bad_checkpoint_ends_in_the_bits_of_an_undisturbed_one(tmp_path, data_dir):
+    recipe, made = Recipe("ANN-Juan-0.1", **SMALL), []
+    for name in ("whole", "spoilt"):
+        path = checkpoints.path(tmp_path / name, recipe)
+        snapshot = next(engine.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe)))
+        checkpoints.write(tmp_path / name, recipe, snapshot.history, snapshot.tensors(), 1.5)
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 64 * (name == "spoilt")  # a bit of a weight
+        path.write_bytes(content)
+        sweep.train_one(recipe, tmp_path / name, data_dir)
+        made.append((path.parent / "weights.safetensors").read_bytes())
+    assert made[0] == made[1] and (path.parent / "checkpoint-damaged-1").exists()
+
+
 # What is left beside a finished run
 
 
