@@ -6,6 +6,8 @@ The map of the house, from the ground up; nothing imports upwards:
     data, models, fused                  the images on a device; the networks; their faster equals
     training                             one engine
     files, faults                        whole or not at all; SIGTERM and want of memory
+    origin, records                      the machine and the source of a run; its run.json, strict and sealed
+    history, answers, tensors            what a run consists of, and what of it can be believed
     runs, checkpoints, inventory         a recipe and its run on disk; what it goes on from; what lies in a folder
     protocol, evaluation, sweep          the paper's trainings; the test images; training what is missing
     study                                what the paper says; one frame of all runs; statistics; claims and their rule

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fmnist_lib import UserError, data, models, runs, training
+from fmnist_lib import UserError, answers, data, models, runs, training
 from fmnist_lib.runs import Run
 
 
@@ -25,7 +25,7 @@ def on_test(run: Run, data_dir: Path | str | None = None) -> pd.DataFrame:
     if run.test() is None:
         images, labels = data.load("test", data_dir=data_dir)
         made = predictions(network(run), images, labels, run.recipe.scaling)
-        runs.attach(run, runs.TEST, made.to_csv(index=False).encode())
+        runs.attach(run, runs.TEST, answers.packed(made))
     return run.test()
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +27,26 @@ def write_file(path: Path, data: bytes):
             aside.unlink(missing_ok=True)
 
 
+def read_file(path: Path, most: int) -> bytes:
+    """Return the content of a regular file of at most so many bytes; ValueError or OSError for anything else."""
+    found = path.stat()  # before opening: a pipe would wait, a device would never end
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no regular file")
+    if found.st_size > most:
+        raise ValueError(f"{found.st_size:,} bytes are more than {most:,}")
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Be the one process in here; the kernel lets the next one in when this one dies."""
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
+    """Be the one process in here; the kernel lets the next one in when this one dies.
+
+    Raises UserError where the lock cannot be made or, without ``wait``, where another process holds it.
+    """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path).acquire()
+        held = FileLock(path, timeout=-1 if wait else 0).acquire()
     with held:
         yield
 

@@ -5,22 +5,20 @@ when its run.json does. Times and the environment are in run.json alone, so the 
 """
 
 import hashlib
-import io
 import json
-import math
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from fmnist_lib import UserError
+from fmnist_lib import UserError, answers, records
 from fmnist_lib.files import locked, write_file
+from fmnist_lib.history import COLUMNS, history_csv, parse_history, status  # noqa: F401
 from fmnist_lib.recipe import Recipe
-
-COLUMNS = {"epoch": int, "train_loss": float, "val_loss": float, "val_accuracy": float}
-WEIGHTS, TEST = "weights.safetensors", "test.csv"
+from fmnist_lib.records import HISTORY, OLD_TEST, RECIPE, RECORD, TEST, WEIGHTS, believed, damaged
 
 
 @dataclass(frozen=True)
@@ -51,23 +49,30 @@ class Run:
     @property
     def has_weights(self) -> bool:
         """Say whether the weights are here: a record can be shipped without them."""
-        return (self.folder / WEIGHTS).exists()
+        return WEIGHTS in self.record["files"] and os.path.lexists(self.folder / WEIGHTS)
 
     def test(self) -> pd.DataFrame | None:
         """Return what it says of each test image (`evaluation.on_test`), or None if it has not been asked."""
-        content = attached(self, TEST)
-        return None if content is None else pd.read_csv(io.BytesIO(content))
+        run = replace(self, record=records.read(self.folder))
+        return next((_content(run, name) for name in run.record["files"].keys() & {TEST, OLD_TEST}), None)
 
     def weights(self) -> dict:
         """Return the kept weights by name, verified; UserError where the record was shipped without them."""
-        from safetensors.torch import load
+        if not self.has_weights:
+            fix = "run the notebook that asks the test images: it trains this run anew"
+            raise UserError(f"{self.folder / WEIGHTS}: the run is here without its weights", fix)
+        return _content(self, WEIGHTS)
 
-        path = self.folder / WEIGHTS
-        if not path.exists():
-            raise UserError(
-                f"{path}: the run is here without its weights", "delete the run's folder and train it again"
-            )
-        return load(_verified(path, self.record["files"][WEIGHTS]))
+
+def _content(run: Run, name: str) -> dict | pd.DataFrame:
+    """Return the weights or the answers that a file holds, verified and judged."""
+    content = records.verified(run.folder, name, run.record)
+    with believed(run.folder / name):
+        if name != WEIGHTS:
+            return answers.unpacked(content, run.diverged)
+        from fmnist_lib import tensors
+
+        return tensors.read(content, tensors.of_weights(run.recipe), finite=not run.diverged)
 
 
 def folder(runs_dir: Path, recipe: Recipe) -> Path:
@@ -75,9 +80,9 @@ def folder(runs_dir: Path, recipe: Recipe) -> Path:
     return Path(runs_dir) / recipe.name
 
 
-def lock(runs_dir: Path, recipe: Recipe) -> AbstractContextManager:
+def lock(runs_dir: Path, recipe: Recipe, wait: bool = True) -> AbstractContextManager:
     """Return the lock of the one process that may write a run."""
-    return locked(Path(runs_dir) / ".locks" / f"{recipe.name}.lock")
+    return locked(Path(runs_dir) / ".locks" / f"{recipe.name}.lock", wait)
 
 
 def find(runs_dir: Path, recipe: Recipe, weights: bool = False) -> Run | None:
@@ -87,106 +92,93 @@ def find(runs_dir: Path, recipe: Recipe, weights: bool = False) -> Run | None:
     naming the file that is damaged.
     """
     place = folder(runs_dir, recipe)
-    if not (place / "run.json").exists():
+    if not os.path.lexists(place / RECORD):
+        for path in (place, *(place / name for name in records.LIMITS)):
+            if os.path.lexists(path) and not (path.is_dir() if path == place else path.is_file()):
+                raise damaged(place / RECORD, f"{path} is neither a folder nor a file of a run")
         return None
     run = read(place)
     if run.recipe != recipe:
-        raise UserError(f"{place / 'recipe.json'} is another run's recipe", f"delete {place} and train it again")
-    for error in damage(place, run.record["files"]):
+        raise damaged(place / RECIPE, "it is another run's recipe")
+    for error in _damaged_content(run):
         raise error
-    return run if run.has_weights or not weights or TEST in run.record["files"] else None
+    return run if run.has_weights or not weights or run.record["files"].keys() & {TEST, OLD_TEST} else None
 
 
 def read(place: Path) -> Run:
     """Read the run in a folder, its recipe and history verified by SHA-256; UserError naming what is damaged."""
+    record = records.read(place)
+    stated, curve = (records.verified(place, name, record) for name in (RECIPE, HISTORY))
+    with believed(place / RECIPE):
+        recipe = Recipe(**json.loads(stated))
+    with believed(place / HISTORY):
+        history = parse_history(curve.decode())
+        ended = status(recipe, history)
+    with believed(place / RECORD):
+        records.check_sealed(record, recipe.numerics)
+        if record["id"] != hashlib.sha256(stated).hexdigest()[:10]:
+            raise ValueError(f"id {record['id']} is another recipe's")
+        if record["status"] != ended:
+            raise ValueError(f"status {record['status']} with {len(history)} of {recipe.epochs} epochs")
+    return Run(recipe, place, history, record)
+
+
+def damage(place: Path) -> Iterator[UserError]:
+    """Yield an error for each file of the run in a folder that is damaged; weights may be absent."""
     try:
-        record = _record(place)
-        contents = {name: _verified(place / name, record["files"][name]) for name in ("recipe.json", "history.csv")}
-        recipe = Recipe(**json.loads(contents["recipe.json"]))
-        run = Run(recipe, place, parse_history(contents["history.csv"].decode()), record)
-        if record["status"] != _status(recipe, len(run.history), run.history.iloc[-1]):
-            raise ValueError(f"status {record['status']} with {len(run.history)} of {recipe.epochs} epochs")
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{place / 'run.json'} is damaged: {error}", f"delete {place} and train it again") from error
-    return run
+        record = records.read(place)
+        listed = [name for name in record["files"] if name != WEIGHTS or os.path.lexists(place / name)]
+        bad = [*filter(None, (_error(records.verified, place, name, record) for name in listed))]
+        yield from bad or _damaged_content(read(place))
+    except UserError as error:
+        yield error
 
 
-def _record(place: Path) -> dict:
-    return json.loads((place / "run.json").read_text("utf-8"))
+def _damaged_content(run: Run) -> Iterator[UserError]:
+    held = run.record["files"].keys() & {TEST, OLD_TEST} | ({WEIGHTS} if run.has_weights else set())
+    yield from filter(None, (_error(_content, run, name) for name in sorted(held)))
 
 
-def _status(recipe: Recipe, epochs: int, last: dict | pd.Series) -> str:
-    losses = [last["train_loss"]] + ([last["val_loss"]] if recipe.val_images else [])
-    return "finished" if epochs == recipe.epochs and all(map(math.isfinite, losses)) else "diverged"
+def _error(judge, *arguments) -> UserError | None:
+    try:
+        judge(*arguments)
+    except UserError as error:
+        return error
 
 
-def _verified(path: Path, expected: dict) -> bytes:
-    data = path.read_bytes() if path.exists() else b""
-    if hashlib.sha256(data).hexdigest() != expected["sha256"]:
-        cause = f"{path} is damaged: {len(data)} bytes do not have the SHA-256 in run.json"
-        raise UserError(cause, f"delete {path.parent} and train it again")
-    return data
+def write(
+    runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, times: dict, environment: dict, source: dict
+) -> Run:
+    """Write a finished run, run.json last; UserError naming the path and the free space on failure.
 
-
-def damage(place: Path, files: dict) -> Iterator[UserError]:
-    """Yield an error for each of a run's files (run.json's list) that is damaged; weights may be absent."""
-    for name, sealed in files.items():
-        if name != WEIGHTS or (place / name).exists():
-            try:
-                _verified(place / name, sealed)
-            except UserError as error:
-                yield error
-
-
-def history_csv(history: list[dict]) -> str:
-    """Return the rows as CSV text that reads back bit for bit."""
-    return pd.DataFrame(history, columns=[*COLUMNS]).to_csv(index=False, lineterminator="\n")
-
-
-def parse_history(text: str) -> pd.DataFrame:
-    """Read what `history_csv` wrote."""
-    columns = zip(*(line.split(",") for line in text.splitlines()), strict=True)
-    return pd.DataFrame({name: [COLUMNS[name](v or "nan") for v in values] for name, *values in columns})
-
-
-def write(runs_dir: Path, recipe: Recipe, history: list[dict], weights: dict, times: dict, environment: dict) -> Run:
-    """Write a finished run, run.json last; UserError naming the path and the free space on failure."""
+    Without ``weights`` it is a record alone. ``times`` are ``seconds`` and ``finished``; for the rest see `origin`.
+    """
     from safetensors.torch import save
 
     place = folder(runs_dir, recipe)
-    contents = {
-        "recipe.json": recipe.json.encode(),
-        "history.csv": history_csv(history).encode(),
-        WEIGHTS: save(weights),
-    }
-    for name, content in contents.items():
+    contents = {RECIPE: recipe.json.encode(), HISTORY: history_csv(history).encode()}
+    contents |= {WEIGHTS: save(weights)} if weights else {}
+    record = {"status": status(recipe, history), "id": recipe.id, **times, "environment": environment, "source": source}
+    record = records.sealed(record | {"files": {name: records.entry(content) for name, content in contents.items()}})
+    for name, content in (contents | {RECORD: records.text(record)}).items():
         write_file(place / name, content)
-    sealed = {name: _sealed(content) for name, content in contents.items()}
-    record = {"status": _status(recipe, len(history), history[-1]), "id": recipe.id, **times}
-    write_file(place / "run.json", _json(record | {"environment": environment, "files": sealed}))
     return read(place)
 
 
 def attach(run: Run, name: str, content: bytes):
-    """Keep a file made from a run beside it, with its SHA-256 in run.json."""
-    write_file(run.folder / name, content)
-    record = _record(run.folder)
-    record["files"][name] = _sealed(content)
-    write_file(run.folder / "run.json", _json(record))
+    """Keep a file made from a run beside it, with its SHA-256 in run.json; ValueError for a name that no run has."""
+    with lock(run.folder.parent, run.recipe):
+        record = records.read(run.folder)
+        record["files"][name] = records.entry(content)
+        record = records.sealed(record) if "seal" in record else record
+        write_file(run.folder / name, content)
+        write_file(run.folder / RECORD, records.text(record))
 
 
 def attached(run: Run, name: str) -> bytes | None:
     """Return such a file, verified, or None if it has not been made."""
-    sealed = _record(run.folder)["files"]
-    return _verified(run.folder / name, sealed[name]) if name in sealed else None
-
-
-def _sealed(content: bytes) -> dict:
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _json(record: dict) -> bytes:
-    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+    record = records.read(run.folder)
+    return records.verified(run.folder, name, record) if name in record["files"] else None
 
 
 def set_aside(runs_dir: Path, recipe: Recipe) -> Path | None:
@@ -196,5 +188,10 @@ def set_aside(runs_dir: Path, recipe: Recipe) -> Path | None:
         try:
             find(runs_dir, recipe)
         except UserError:
-            names = (place.with_name(f".damaged-{place.name}-{i}") for i in range(1, 10**6))
-            return place.rename(next(path for path in names if not path.exists()))
+            return place.rename(free_name(place.with_name(f".damaged-{place.name}")))
+
+
+def free_name(path: Path) -> Path:
+    """Return the path with the first number behind it that no file has."""
+    names = (path.with_name(f"{path.name}-{i}") for i in range(1, 10**6))
+    return next(name for name in names if not os.path.lexists(name))

@@ -1,9 +1,9 @@
 """Which runs are missing, how long they will take, and training them: one thread a run, one process a core."""
 
+import contextlib
 import functools
 import multiprocessing
 import os
-import platform
 import signal
 import sys
 import threading
@@ -13,11 +13,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from tqdm import tqdm
 
 from fmnist_lib import UserError, checkpoints, data, models, runs, training
 from fmnist_lib.faults import memory_explained, sigterm_as_ctrl_c
+from fmnist_lib.origin import environment, source
 from fmnist_lib.recipe import Recipe
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill (and the epoch under way)
@@ -52,7 +52,10 @@ def train(recipes, runs_dir, data_dir=None, workers: int = 0, weights: bool = Fa
                 train_one(recipe, runs_dir, folder, weights)
         else:
             _train_in_processes(todo, runs_dir, folder, workers or cores(), weights)
-    return [runs.find(runs_dir, recipe) for recipe in recipes]
+    found = [runs.find(runs_dir, recipe) for recipe in recipes]
+    for run in found:
+        checkpoints.tidy(run)
+    return found
 
 
 def cores() -> int:
@@ -69,7 +72,8 @@ def _train_in_processes(todo, runs_dir, data_dir, workers, weights):
     with processes(min(workers, len(todo))) as pool:
         try:
             minutes = _seconds(pool, todo, data_dir) / min(workers, len(todo)) / 60
-            print(f"Runs to train: {len(todo)}, in about {minutes:.1f} minutes (measured on this machine).")
+            at_most = " at most" if any(recipe.patience for recipe in todo) else ""
+            print(f"Runs to train: {len(todo)}, in about {minutes:.1f} minutes{at_most} (measured on this machine).")
             futures = [pool.submit(train_one, recipe, runs_dir, data_dir, weights) for recipe in todo]
             _watch(futures, todo, runs_dir)
         except BaseException as error:
@@ -103,7 +107,10 @@ def measure(recipe: Recipe, data_dir: Path) -> float:
 
 
 def _watch(futures, todo, runs_dir):
-    """Show one bar over all epochs until every future is done; raise the first error."""
+    """Show one bar over all epochs until every future is done; raise the first error.
+
+    A run that patience has ended counts with all its epochs.
+    """
     total = sum(recipe.epochs for recipe in todo)
     with tqdm(total=total, unit="epoch", mininterval=5, smoothing=0.05, file=sys.stdout) as bar:
         pending = set(futures)
@@ -115,8 +122,12 @@ def _watch(futures, todo, runs_dir):
 
 
 def _epochs_done(runs_dir, recipe) -> int:
-    path = runs.folder(runs_dir, recipe) / "history.csv"
-    return max(path.read_text().count("\n") - 1, 0) if path.exists() else 0
+    place = runs.folder(runs_dir, recipe)
+    if (place / "run.json").exists():
+        return recipe.epochs
+    with contextlib.suppress(OSError, ValueError):  # it is being written
+        return max((place / "history.csv").read_text().count("\n") - 1, 0)
+    return 0
 
 
 def _start_worker():
@@ -136,19 +147,20 @@ def train_one(recipe: Recipe, runs_dir: Path, data_dir: Path, weights: bool = Fa
                 checkpoints.discard(runs_dir, recipe)  # left by a process that was killed here before
             return
         training.prepare(recipe.threads)
+        made = environment(recipe.device), source()  # before the source can change under the training
         began, kept = time.perf_counter(), time.monotonic()
         resume = checkpoints.read(runs_dir, recipe)
         history, tensors, before = resume or ([], None, 0.0)
         model, train, val = prepared(recipe, data_dir)
         for snapshot in training.fit(model, train, val, **settings(recipe), resume=resume and resume[:2]):
             history, tensors = snapshot.history, snapshot.tensors
-            if time.monotonic() - kept >= CHECKPOINT_SECONDS and len(history) < recipe.epochs:
+            if time.monotonic() - kept >= CHECKPOINT_SECONDS and runs.status(recipe, history) is None:
                 seconds = before + time.perf_counter() - began
                 checkpoints.write(runs_dir, recipe, history, tensors(), seconds)
                 kept = time.monotonic()
         seconds = before + time.perf_counter() - began
         times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        runs.write(runs_dir, recipe, history, final_weights(recipe, tensors()), times, environment(recipe.device))
+        runs.write(runs_dir, recipe, history, final_weights(recipe, tensors()), times, *made)
         checkpoints.discard(runs_dir, recipe)
 
 
@@ -179,22 +191,3 @@ def prepared(recipe: Recipe, data_dir: Path):
 
 
 loaded = functools.cache(data.load)
-
-
-def environment(device: str) -> dict:
-    """Return where a run was trained: Python, torch, system, processor, cores, and the card if there is one."""
-    card = torch.cuda.get_device_name() if device == "cuda" else None
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "card": card,
-    }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())

@@ -36,7 +36,6 @@ class Snapshot:
 
     history: list[dict]  # epoch (from 1), train_loss, val_loss [nats], val_accuracy [0–1]
     tensors: Callable[[], dict[str, Tensor]]  # on the CPU: model.*, best.*, optimizer.*
-    last: bool  # no epoch follows
 
 
 def resolve(device: str = "auto", precision: str = "auto", kernels: str = "auto") -> tuple[str, str, str]:
@@ -157,7 +156,7 @@ def fit(
         if val_loss < min((row["val_loss"] for row in history), default=math.inf):
             best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         history.append(dict(epoch=epoch, train_loss=train_loss, val_loss=val_loss, val_accuracy=val_accuracy))
-        yield Snapshot(history, lambda best=best: _tensors(model, stepper, best), over(history, epochs, patience))
+        yield Snapshot(history, lambda best=best: _tensors(model, stepper, best))
 
 
 def over(history: list[dict], epochs: int, patience: int = 0) -> bool:

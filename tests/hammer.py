@@ -6,6 +6,8 @@ Exit code 0 if, round after round, all twelve are there, bit for bit those of un
 """
 
 import argparse
+import contextlib
+import io
 import multiprocessing
 import random
 import signal
@@ -13,7 +15,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+import torch
 
 from fmnist_lib import data, inventory, sweep
 from fmnist_lib.recipe import Recipe
@@ -26,11 +31,18 @@ context = multiprocessing.get_context("forkserver")  # imports once for all proc
 context.set_forkserver_preload(["fmnist_lib.sweep", "torch._dynamo"])
 
 
-def train(place: Path, folder: Path, seed: int):
-    """Train whatever is missing of the recipes, in an order of its own, with a checkpoint of every epoch."""
+def begin():
+    """Begin a process of a sweep as the sweep does, with a checkpoint of every epoch."""
     sweep.CHECKPOINT_SECONDS = 0.0
-    for recipe in random.Random(seed).sample(RECIPES, len(RECIPES)):
-        sweep.train_one(recipe, place, folder)
+    sweep._start_worker()
+
+
+def train(place: Path, folder: Path, seed: int):
+    """Sweep over the recipes as a user does, in an order of its own, by a process that lives and dies with this one."""
+    torch.set_num_threads(1)  # no threads that a fork would lose
+    sweep.processes = lambda n: ProcessPoolExecutor(n, multiprocessing.get_context("fork"), begin)  # starts at once
+    with contextlib.redirect_stdout(io.StringIO()):
+        sweep.train(random.Random(seed).sample(RECIPES, len(RECIPES)), place, folder, workers=1, weights=True)
 
 
 def start(place: Path, folder: Path, seed: int) -> multiprocessing.Process:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fmnist_lib import ROOT, UserError, data, evaluation, protocol, reference, runs, sweep
+from fmnist_lib import ROOT, UserError, data, evaluation, origin, protocol, records, reference, runs, sweep
 from fmnist_lib.__main__ import main
 from fmnist_lib.files import write_file
 from fmnist_lib.protocol import Study
@@ -115,7 +115,7 @@ def forged(folder: Path):
     lines[5] = "5,0.3,0.2,0.9"
     content = "\n".join(lines).encode() + b"\n"
     record = json.loads((place / "run.json").read_text())
-    record["files"]["history.csv"] = runs._sealed(content)
+    record["files"]["history.csv"] = records.entry(content)
     (place / "history.csv").write_bytes(content)
     (place / "run.json").write_text(json.dumps(record))
 
@@ -158,14 +158,14 @@ def test_whatever_is_altered_or_lost_is_named(copy, spoil, cause, capsys):
 def test_runs_of_two_precisions_are_not_taken_for_one_study(copy):
     run = runs.read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"precision": "fp32" if run.recipe.precision == "bf16" else "bf16"}))
-    history, environment = run.history.to_dict("records"), run.record["environment"]
-    runs.write(copy / "runs", other, history, {}, {"seconds": 1.0, "finished": ""}, environment)
+    runs.write(copy / "runs", other, run.history.to_dict("records"), {}, *MADE)
     with pytest.raises(UserError, match="of one device and precision"):
         reference.records(copy)
 
 
 # Trained anew
 
+MADE = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}, origin.environment("cpu"), origin.source()
 TINY = Recipe("ANN-Juan-0.1", train_images=200, val_images=100, batch=100, epochs=2)
 
 
@@ -182,7 +182,7 @@ def test_a_run_trained_anew_is_the_same_bits_and_one_that_was_not_is_measured(ti
     history = runs.read(tiny).history.to_dict("records")
     history[1]["val_loss"] += 0.25
     shutil.rmtree(tiny)
-    runs.write(tiny.parent, TINY, history, {}, {"seconds": 1.0}, {})
+    runs.write(tiny.parent, TINY, history, {}, *MADE)
     (line,) = reference.retrain(tiny, "ANN-Juan", data_dir)
     assert "not bit-identical" in line and "0.2500 nats and 0.00 points" in line
 

@@ -13,10 +13,11 @@ from dataclasses import replace
 
 import pytest
 
-from fmnist_lib import ROOT, UserError, checkpoints, inventory, protocol, runs, sweep, tables, training
+from fmnist_lib import ROOT, UserError, checkpoints, inventory, origin, protocol, runs, sweep, tables, training
 from fmnist_lib.recipe import Recipe
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
+TIMES = {"seconds": 0.0, "finished": "2026-01-01T00:00:00Z"}
 ANN = Recipe("ANN-Juan-0.1", epochs=3, **SMALL)
 CNN = Recipe("CNN3-4-0.1", epochs=12, **SMALL)
 needs_processes = pytest.mark.skipif(not hasattr(os, "fork"), reason="real kills need POSIX processes")
@@ -200,9 +201,6 @@ def test_what_a_killed_process_was_writing_is_gone_once_its_run_is_finished(tmp_
     half.parent.mkdir()
     half.write_bytes(b"half")
     sweep.train_one(ANN, tmp_path, data_dir)
-    run = runs.find(tmp_path, ANN)
-    checkpoints.write(tmp_path, ANN, run.history[:1].to_dict("records"), run.weights(), 1.0)
-    sweep.train_one(ANN, tmp_path, data_dir)  # killed between the run and the end of its checkpoint
     names = {"recipe.json", "history.csv", "weights.safetensors", "run.json"}
     assert {path.name for path in half.parent.iterdir()} == names
 
@@ -246,7 +244,7 @@ def test_the_table_says_which_run_diverged_and_leaves_it_out_of_the_means(tmp_pa
 
 def test_a_loss_that_ends_at_the_last_epoch_has_diverged_too(tmp_path):
     rows = [{"epoch": 1, "train_loss": float("nan"), "val_loss": float("nan"), "val_accuracy": 0.1}]
-    run = runs.write(tmp_path, replace(ANN, epochs=1), rows, {}, {"seconds": 0.0}, {})
+    run = runs.write(tmp_path, replace(ANN, epochs=1), rows, {}, TIMES, origin.environment("cpu"), origin.source())
     assert run.diverged and runs.find(tmp_path, run.recipe).best_epoch == 1
 
 

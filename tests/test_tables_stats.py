@@ -10,20 +10,23 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_lib import protocol, runs, tables
+from fmnist_lib import answers, origin, protocol, runs, tables
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.study import stats
 
-ENVIRONMENT = dict.fromkeys(("python", "torch", "system", "processor", "cores", "card"))
+ENVIRONMENT = origin.environment("cpu")
 
 
-def trained(place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train=None, seconds=1.0, **fields):
+def trained(
+    place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train=None, seconds=1.0, torch="2.11.0", **fields
+):
     """Write a run of this curve, an epoch a validation loss; accuracies are in [0–1]."""
     fields = {"split_seed": 42 + seed, "weights_seed": seed, "order_seed": seed, "dropout_seed": seed} | fields
     recipe = Recipe(model, **{"epochs": len(losses)} | fields)
     columns = (train or losses, losses, accuracies or [0.9] * len(losses))
     history = [dict(zip(runs.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)]
-    return runs.write(place, recipe, history, {}, {"seconds": seconds}, ENVIRONMENT)
+    times = {"seconds": seconds, "finished": "2026-01-01T00:00:00Z"}
+    return runs.write(place, recipe, history, {}, times, ENVIRONMENT | {"torch": torch}, origin.source())
 
 
 def scored(place, model, seed=0, loss=0.2, accuracy=0.9, **fields):
@@ -210,14 +213,10 @@ def test_runs_of_different_precision_or_torch_in_one_table_are_told_apart_in_it(
     alike = [scored(tmp_path, "CNN3-512-0.1"), scored(tmp_path, "CNN5-512-0.1")]
     assert "numerics" not in table_of(alike) and "numerics" not in tables.validation_scores(alike)
     other = scored(tmp_path, "CNN3-512-0.1", 1, precision="bf16")
-    newer = scored(tmp_path, "CNN3-128-0.1")
-    (newer.folder / "run.json").write_text(
-        (newer.folder / "run.json").read_text().replace('"torch": null', '"torch": "9.9.9"')
-    )
-    found = [*alike, other, runs.read(newer.folder)]
+    found = [*alike, other, scored(tmp_path, "CNN3-128-0.1", torch="9.9.9")]
     word = tables.WORDS[language]["numerics"]
     told = tables.readable(table_of(found, models=["CNN5-128-0.1"]), language)["", word]
-    assert told["CNN3-512-0.1"] == "cpu, bf16, torch None; cpu, fp32, torch None"
+    assert told["CNN3-512-0.1"] == "cpu, bf16, torch 2.11.0; cpu, fp32, torch 2.11.0"
     assert told["CNN3-128-0.1"] == "cpu, fp32, torch 9.9.9" and told["CNN5-128-0.1"] == "—"
     test = tables.test_scores(found, [images_of(0.9)] * 4)
     assert "9.9.9" in tables.readable(tables.beside_paper(test, {}, 2), language)["", word]["CNN3-128-0.1"]
@@ -237,7 +236,7 @@ def test_the_best_epoch_is_that_of_minimum_loss_the_earliest_on_a_tie(tmp_path):
     assert (row["epoch"], row["loss"], row["accuracy"]) == (2, 0.2, 80.0)
 
 
-def images_of(accuracy, images=1000, loss=0.25):
+def images_of(accuracy, images=10_000, loss=0.25):
     """Return what a model says of the test images, right as often as this."""
     wrong = np.arange(images) >= round(accuracy * images)
     return pd.DataFrame({"label": 0, "predicted": wrong.astype(int), "probability": 0.9, "loss": loss})
@@ -295,6 +294,6 @@ def test_the_winner_is_that_of_the_mean_over_seeds(tmp_path):
 
 def test_what_the_test_images_say_chooses_nothing(tmp_path):
     better, worse = scored(tmp_path, "CNN3-512-0.1", accuracy=0.92), scored(tmp_path, "CNN3-128-0.1", accuracy=0.91)
-    runs.attach(better, runs.TEST, images_of(0.1).to_csv(index=False).encode())
-    runs.attach(worse, runs.TEST, images_of(1.0).to_csv(index=False).encode())
+    runs.attach(better, runs.TEST, answers.packed(images_of(0.1)))
+    runs.attach(worse, runs.TEST, answers.packed(images_of(1.0)))
     assert protocol.winner([runs.read(better.folder), runs.read(worse.folder)]) == "CNN3-512-0.1"

@@ -1,0 +1,148 @@
+"""The strict form of run.json, which all else of a run is verified by: these keys, plausible values, and a seal."""
+
+import contextlib
+import hashlib
+import json
+import math
+import re
+import zlib
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from fmnist_lib import UserError
+from fmnist_lib.files import read_file
+
+RECORD, RECIPE, HISTORY, WEIGHTS = "run.json", "recipe.json", "history.csv", "weights.safetensors"
+TEST, OLD_TEST = "test.csv.gz", "test.csv"
+LIMITS = {RECORD: 10**6, RECIPE: 10**5, HISTORY: 10**7, WEIGHTS: 2 * 10**9, TEST: 10**6, OLD_TEST: 10**6}  # bytes
+UNSEALED = 1  # the last numerics whose records may lack source and seal: 0 once the reference is trained anew
+
+
+def _text(value) -> bool:
+    return isinstance(value, str)
+
+
+def _maybe(form):
+    return lambda value: value is None or form(value)
+
+
+def _hex(digits: int):
+    return lambda value: _text(value) and re.fullmatch(f"[0-9a-f]{{{digits}}}", value)
+
+
+def _whole(low: int):
+    return lambda value: type(value) is int and value >= low
+
+
+def _seconds(value) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+
+
+def _moment(value) -> bool:
+    return bool(datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")) and len(value) == 20
+
+
+def _variables(value) -> bool:
+    return type(value) is dict and all(map(_text, value.values()))
+
+
+def _files(answers: str):
+    """Return the test for a list of known files under their bare names; weights and answers may be missing."""
+
+    def ok(value) -> bool:
+        for line in value.values():
+            _check(line, {"bytes": _whole(0), "sha256": _hex(64)}, "a file's line")
+        return {RECIPE, HISTORY} <= value.keys() <= {RECIPE, HISTORY, WEIGHTS, answers}
+
+    return ok
+
+
+OLD_ENVIRONMENT = {"python": _text, "torch": _text, "system": _text, "processor": _text}
+OLD_ENVIRONMENT |= {"cores": _whole(1), "card": _maybe(_text)}
+ENVIRONMENT = OLD_ENVIRONMENT | {"numpy": _text, "numba": _maybe(_text), "capability": _text, "variables": _variables}
+SOURCE = {"commit": _maybe(_hex(40)), "changed": _maybe(lambda value: type(value) is bool)}
+SOURCE |= {"lock": _maybe(_hex(64)), "preregistration": _maybe(_hex(64))}
+OLD_FORM = {"status": ("finished", "diverged").__contains__, "id": _hex(10), "seconds": _seconds, "finished": _moment}
+OLD_FORM |= {"environment": OLD_ENVIRONMENT, "files": _files(OLD_TEST)}
+FORM = OLD_FORM | {"files": _files(TEST), "environment": ENVIRONMENT, "source": SOURCE, "seal": _hex(64)}
+
+
+def _check(value, form, name: str):
+    """Raise ValueError naming what has not the form: a test, or a dict of forms with exactly its keys."""
+    if callable(form):
+        if not form(value):
+            raise ValueError(f"{name} is {str(value)[:80]!r}")
+    elif type(value) is not dict or value.keys() != form.keys():
+        raise ValueError(f"{name} has not exactly the keys {', '.join(form)}")
+    else:
+        for key in form:
+            _check(value[key], form[key], key)
+
+
+def sealed(record: dict) -> dict:
+    """Return a record with its seal as the last line; ValueError if it has not the form of one."""
+    plain = {key: value for key, value in record.items() if key != "seal"}
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    _check(whole := plain | {"seal": digest}, FORM, RECORD)
+    return whole
+
+
+def text(record: dict) -> bytes:
+    """Return a record as it is written."""
+    return (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
+
+
+def read(place: Path) -> dict:
+    """Return the record in a run's folder, seal and form verified; UserError naming it."""
+    with believed(place / RECORD):
+        record = json.loads(read_file(place / RECORD, LIMITS[RECORD]).decode())
+        if type(record) is dict and "seal" not in record:
+            _check(record, OLD_FORM, RECORD)  # `check_sealed` says whether it may lack the rest
+        elif sealed(record)["seal"] != record["seal"]:
+            raise ValueError("its seal is not that of its content")
+    return record
+
+
+def check_sealed(record: dict, numerics: int):
+    """Raise ValueError for a record without a seal, unless it is of the time before there were seals."""
+    if "seal" not in record and numerics > UNSEALED:
+        raise ValueError("it has no seal")
+
+
+def entry(content: bytes) -> dict:
+    """Return a file's line in the list of files."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def verified(place: Path, name: str, record: dict) -> bytes:
+    """Return the content of a file of a run, as its record has it; UserError naming the file."""
+    with believed(place / name):
+        expected = record["files"][name]
+        content = read_file(place / name, min(LIMITS[name], expected["bytes"]))
+        if entry(content) != expected:
+            raise ValueError(f"{len(content)} bytes do not have the size and SHA-256 in {RECORD}")
+    return content
+
+
+def damaged(path: Path, why: str) -> UserError:
+    """Return the error that a file of a run is not to be believed."""
+    place = path.parent
+    fix = f"set it aside: move {place} elsewhere, or run the sweep again: it sets this run aside and redoes it"
+    return UserError(f"{path} is damaged: {' '.join(why.split())[:200]}", fix)
+
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError, OverflowError)
+
+
+@contextlib.contextmanager
+def believed(path: Path) -> Iterator[None]:
+    """Turn whatever reading or judging a file raises into the one error that names it."""
+    try:
+        yield
+    except UserError as error:
+        raise damaged(path, error.cause) from error
+    except (*UNREADABLE, SafetensorError, zlib.error) as error:
+        raise damaged(path, str(error) or type(error).__name__) from error
