@@ -114,7 +114,7 @@ def stamp(params: dict, language: str = "en") -> str:
 
 
 def finalists(winners: list[str], searched: "list[Run]") -> "list[Run]":
-    """Choose the searches behind Table II: the winners', CNN-Nahuel's and, in each seed, ANN-Juan's at its best rate."""
+    """Choose the searches behind Table II: the winners', CNN-Nahuel's and ANN-Juan's at the best rate of each seed."""
     anns: dict[int, list[Run]] = {}
     for run in searched:
         if run.recipe.model.startswith("ANN-Juan") and not run.diverged:
