@@ -21,8 +21,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pypdf import PdfReader
 
 from fmnist_lib import UserError
-from fmnist_lib.display import Figure, Table, literal, looks_numeric, number, say
-from fmnist_lib.render import ArticleHTMLExporter, ArticlePDFExporter
+from fmnist_lib.press.display import Figure, Table, literal, looks_numeric, number, say
+from fmnist_lib.press.render import ArticleHTMLExporter, ArticlePDFExporter
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = r"<script>alert(1)</script> $x_1$ #h _a_ **b** @fig-loss \alpha -- {{ 7 }} `c`"

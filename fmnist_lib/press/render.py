@@ -7,6 +7,7 @@ same numbers. The templates only lay out.
 
 import json
 import re
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,18 +15,18 @@ import pypandoc
 import typst
 from nbconvert.exporters import TemplateExporter
 from nbformat.v4 import new_markdown_cell, new_notebook, writes
-from pandocfilters import Header, Link, Para, RawBlock, RawInline, Str, stringify, walk
-from traitlets import List, Unicode
+from pandocfilters import Header, Link, Math, Para, RawBlock, RawInline, Str, stringify, walk
+from traitlets import List, Unicode, default
 from traitlets.config import Config
 
 from fmnist_lib import UserError
-from fmnist_lib.article import PLACES, compose, roman
+from fmnist_lib.press.article import PLACES, compose
+from fmnist_lib.press.display import roman
+from fmnist_lib.press.formulas import spoken
 
 MARKDOWN = "ipynb-raw_html+citations+smart"
 WRITERS = {"html5": ("html5", "--mathml"), "typst": ("typst", "--shift-heading-level-by=-1")}
 PROSE = ("text", "caption", "note", "alt")  # the fields of a block that hold Markdown
-UNNUMBERED = ("References", "Referencias")
-PLAIN = ["", [], []]  # no identifier, classes or attributes
 BREAK = "\x1e"  # ASCII's record separator, between pieces on their way through pandoc
 
 
@@ -38,7 +39,7 @@ def typeset(article: dict, to: str) -> dict:
     pieces = [(block, name) for block in (*front, *article["blocks"]) for name in PROSE if block.get(name)]
     cells = [new_markdown_cell(block[name].replace(BREAK, "")) for block, name in pieces]
     tree = json.loads(_pandoc(writes(new_notebook(cells=cells)), MARKDOWN, "json"))
-    resolve, content = _Resolver(article["labels"]), []
+    resolve, content = _Resolver(article["labels"], article["words"]), []
     for (block, name), cell in zip(pieces, tree["blocks"], strict=True):
         part = cell["c"][1]
         if block is article["title"]:
@@ -66,27 +67,32 @@ def _pandoc(source: str, read: str, write: str, *options: str) -> str:
         raise UserError(f"pandoc: {warning or error}", "correct the TeX or the Markdown") from error
 
 
+def quoted(text: str) -> str:
+    """Write a string literal as Typst and CSS read it."""
+    return json.dumps(re.sub(r"[\0-\x08\x0b-\x1f]", " ", text), ensure_ascii=False)
+
+
 class _Resolver:
     """Number the sections; turn references and labelled equations into links and targets, as a pandoc filter.
 
     `cited` and `targets` collect identifiers; `sections` lists level, identifier and words for the contents.
     """
 
-    def __init__(self, labels: dict[str, str]):
-        self.labels, self.targets = labels, {name for name in labels if not name.startswith("eq-")}
+    def __init__(self, labels: dict[str, str], words: dict[str, str]):
+        self.labels, self.words, self.targets = labels, words, {name for name in labels if not name.startswith("eq-")}
         self.cited, self.sections, self.path = set(), [], []
 
     def __call__(self, kind: str, content, to: str, meta: dict):
-        if kind == "Para":
-            return self.equation(content, to)
-        change = {"Header": self.header, "Cite": self.cite, "Link": self.link, "Image": self.link}.get(kind)
+        if kind in ("Para", "Math"):
+            return (self.equation if kind == "Para" else self.math)(content, to)
+        change = {"Header": self.header, "Link": self.link, "Image": self.link}.get(kind)
         return change(*content) if change else None
 
     def header(self, level: int, attributes: list, words: list) -> dict:
         """Number a section I., A., 1., by its place below the title; never skip a level."""
         depth = max(1, min(level - 1, len(self.path) + 1))
         self.path = [*self.path, 0][:depth]
-        if stringify(words) not in UNNUMBERED:
+        if stringify(words) != self.words["references"]:
             self.path[-1] += 1
             mark = (roman, lambda n: chr(64 + n), str)[min(depth, 3) - 1](self.path[-1])
             words = [Str(f"{mark}. "), *words]
@@ -109,19 +115,19 @@ class _Resolver:
         }[to]
         return Para([RawInline(to, before), content[0], RawInline(to, after)])
 
-    def cite(self, references: list, words: list) -> list:
-        """Turn [@fig-a; @tab-b] into links; a bare @name that is no label is text."""
-        names = [reference["citationId"] for reference in references]
-        if references[0]["citationMode"]["t"] == "AuthorInText" and names[0] not in self.labels:
-            return words
-        links = [self.link(PLAIN, [Str(self.labels.get(name, name))], [f"#{name}", ""]) for name in names]
-        return [part for link in links for part in (Str(", "), link)][1:]
+    def math(self, content: list, to: str) -> list | None:
+        """Give a formula its alternative text; MathML is read out as it is."""
+        if to != "typst":
+            return None
+        said = quoted(spoken(content[1], self.words["language"]))
+        return [RawInline(to, f"#[#set math.equation(alt: {said})\n"), Math(*content), RawInline(to, "];")]
 
     def link(self, attributes: list, words: list, target: list) -> dict:
-        """Remember a target within the article; an image from elsewhere becomes a link as well."""
+        """Name a target within the article by its number; an image from elsewhere becomes a link as well."""
+        name = target[0].removeprefix("#")
         if target[0].startswith("#"):
-            self.cited.add(target[0][1:])
-        return Link(attributes, words, target)
+            self.cited.add(name)
+        return Link(attributes, [Str(self.labels[name])] if name in self.labels else words, target)
 
 
 class ArticleExporter(TemplateExporter):
@@ -134,12 +140,14 @@ class ArticleExporter(TemplateExporter):
     def default_filters(self):
         yield from super().default_filters()
         yield "article", self.article
-        yield "quote", lambda text: json.dumps(re.sub(r"[\0-\x08\x0b-\x1f]", " ", text), ensure_ascii=False)
+        yield "quote", quoted
 
     def article(self, nb) -> dict:
         """Read and set a notebook in its language."""
         parameters = nb.metadata.get("papermill", {}).get("parameters", {})
-        return typeset(compose(nb, self.language or parameters.get("language", "en")), self.to)
+        article = typeset(compose(nb, self.language or parameters.get("language", "en")), self.to)
+        self.dated = bool(article["day"])
+        return article
 
 
 class ArticleHTMLExporter(ArticleExporter):
@@ -173,4 +181,21 @@ class ArticlePDFExporter(ArticleExporter):
                 (Path(folder) / Path(name).name).write_bytes(data)
             main = Path(folder, "article.typ")
             main.write_text(source, "utf-8")
-            return typst.compile(main, ignore_system_fonts=True), resources
+            standards = ["ua-1", *(["a-2a"] if self.dated else [])]  # for ears, and for archives, which want a date
+            return typst.compile(main, ignore_system_fonts=True, pdf_standards=standards), resources
+
+
+class _Hyphenated(ArticleExporter):
+    """Keep a name with a hyphen for the command line, out of the server's menu, whose route knows no hyphen."""
+
+    @default("enabled")
+    def _enabled(self) -> bool:
+        return "jupyter_server" not in sys.modules
+
+
+class HyphenatedHTMLExporter(_Hyphenated, ArticleHTMLExporter):
+    """Export HTML under the name fmnist-html."""
+
+
+class HyphenatedPDFExporter(_Hyphenated, ArticlePDFExporter):
+    """Export PDF under the name fmnist-pdf."""
