@@ -57,7 +57,7 @@ def rebuilt(study: Study, values: dict) -> dict[str, str]:
         "tab-environment": provenance.environment_table(study),
     }
     made = {name: frame.to_csv(index=False) for name, frame in files.items()}
-    made |= {label: Table(frame, label, "", digits=2).data["text/html"] for label, frame in shown.items()}
+    made |= {label: Table(frame, label, "", digits=2, words=[" "]).data["text/html"] for label, frame in shown.items()}
     carded = [run for run in study.retrained if (run.folder / CARD).exists()]
     return made | {f"runs/{run.folder.name}/{CARD}": card.text(run) for run in carded}
 

@@ -9,6 +9,7 @@ import base64
 import io
 import itertools
 import re
+from collections.abc import Sequence
 from html import escape
 
 import matplotlib.pyplot as plt
@@ -26,10 +27,10 @@ def say(message: str, **values) -> Markdown:
 
 
 def settings(params: dict, papers: dict) -> Markdown:
-    """List the parameters that a notebook was given, in bold where they differ from the paper's; no folders."""
+    """List the parameters that decide a notebook's numbers, in bold where they differ from the paper's."""
     shown = []
     for name, value in params.items():
-        if name not in ("out", "runs_dir", "data_dir"):
+        if name not in ("out", "runs_dir", "data_dir", "language"):
             mark = "**" if papers.get(name, value) != value else ""
             shown.append(f"{mark}`{name} = {value!r}`{mark}")
     return Markdown(sentence("Given:") + " " + ", ".join(shown) + ".")
@@ -104,7 +105,7 @@ class Table(_Captioned):
     """A DataFrame with its label (`tab-…`), caption, number and note; the index becomes the row headers.
 
     Without an index of its own, the frame's first column does. Floats get `digits` decimals (one number for
-    all columns, or one for each); text that the catalogue has is translated.
+    all columns, or one for each). Column names are translated, and the texts in columns of ``words``.
     """
 
     kind = "table"
@@ -118,10 +119,12 @@ class Table(_Captioned):
         wide: bool = False,
         note: str = "",
         digits: int | dict[str, int] = 3,
+        words: Sequence[str] = (),
         **values,
     ):
         caption, note = sentence(caption, **values), sentence(note, **values)
         self.metadata = {"fmnist": {"label": label, "caption": caption, "wide": wide, "note": note, "count": number}}
+        frame = frame.assign(**{name: frame[name].map(tr) for name in words if name in frame})
         if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None:
             frame = frame.set_index(frame.columns[0])
         decimals = digits if isinstance(digits, dict) else dict.fromkeys(frame.columns, digits)
@@ -139,7 +142,7 @@ def markdown(texts: pd.DataFrame) -> str:
 def _cell(value: object, digits: int) -> str:
     """Write one value of a table."""
     if pd.api.types.is_bool(value) or not pd.api.types.is_number(value):
-        return "—" if pd.isna(value) else tr(str(value))
+        return "—" if pd.isna(value) else str(value)
     return number(value, 0 if pd.api.types.is_integer(value) else digits)
 
 
@@ -155,7 +158,7 @@ def _html(texts: pd.DataFrame) -> str:
     rows = []
     for key, *cells in texts.itertuples():
         keys = key if isinstance(key, tuple) else (key,)
-        row = [f'<th scope="row" style="text-align: left">{_text(k)}</th>' for k in keys]
+        row = [f'<th scope="row" style="text-align: left">{escape(str(k))}</th>' for k in keys]
         row += [f"<td{a}>{escape(text)}</td>" for text, a in zip(cells, align, strict=True)]
         rows.append(f"<tr>{''.join(row)}</tr>")
     return f"<table><thead>{head}</thead><tbody>\n{chr(10).join(rows)}\n</tbody></table>"

@@ -26,13 +26,13 @@ def scores_as_text(table: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
         columns["", "n"] = [f"{n} / {seeds}" for n, seeds in zip(table["n"], table["seeds"], strict=True)]
     if "numerics" in table:
         columns["", "computed by"] = list(table["numerics"])
-    columns["", "run"] = [", ".join(ids) if len(ids) < 2 else "listed at the end" for ids in table["runs"]]
+    columns["", "run"] = [", ".join(ids) if len(ids) < 2 else tr("listed at the end") for ids in table["runs"]]
     return pd.DataFrame(columns, index=table.index.rename("Model"))
 
 
 def _ours(row: dict, name: str, digits: int) -> str:
     if row["n"] == 0 and row["diverged"]:
-        return "diverged"
+        return tr("diverged")
     mean = number(row[name], digits + (name == "epoch" and row["n"] > 1))
     return f"{mean} ± {number(row[f'{name} sd'], digits)}" if row["n"] > 1 else mean
 
@@ -49,5 +49,5 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         )
         interval = f"{low} … {high}" if row["n"] > 1 else "—"
         effect = f"{tr(row['claim'])} [{tr(UNITS.get(row['unit'], row['unit']))}]"
-        rows.append((effect, paper, ours, interval, str(row["n"]), row["verdict"]))
+        rows.append((effect, paper, ours, interval, str(row["n"]), tr(row["verdict"])))
     return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "95 % CI", "n", "verdict"])
