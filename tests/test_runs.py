@@ -15,7 +15,8 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_lib import UserError, checkpoints, figures, files, inventory, provenance, runs, sweep, tables
+from fmnist_lib import UserError, checkpoints, files, inventory, provenance, runs, sweep, tables
+from fmnist_lib.press import figures
 from fmnist_lib.protocol import Study
 from fmnist_lib.recipe import Recipe
 
