@@ -83,10 +83,11 @@ class Figure(_Captioned):
     ):
         caption, alt = sentence(caption, **values), sentence(alt, **values)
         about = {"label": label, "caption": caption, "alt": alt, "wide": wide, "count": number}
-        self.metadata = {"fmnist": about, "alt": re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", alt)}
+        plain = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", alt)
+        self.metadata = {"fmnist": about, "alt": plain}  # nbconvert's own templates read `alt` for a PNG
         png = _draw(figure, "png", dpi=150, metadata={"Software": None})
         self.data = {"image/png": base64.b64encode(png).decode()}  # JupyterLab shows no SVG of an untrusted notebook
-        svg = _draw(figure, "svg", metadata={"Date": None})
+        svg = _draw(figure, "svg", metadata={"Date": None, "Title": plain})
         if len(svg) <= SVG_LIMIT:
             self.data["image/svg+xml"] = svg.decode()
         self.data["text/plain"] = caption

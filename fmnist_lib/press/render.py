@@ -24,7 +24,7 @@ from fmnist_lib.press.article import PLACES, compose
 from fmnist_lib.press.display import roman
 from fmnist_lib.press.formulas import spoken
 
-MARKDOWN = "ipynb-raw_html+citations+smart"
+MARKDOWN = "ipynb-raw_html-citations+smart"
 WRITERS = {"html5": ("html5", "--mathml"), "typst": ("typst", "--shift-heading-level-by=-1")}
 PROSE = ("text", "caption", "note", "alt")  # the fields of a block that hold Markdown
 BREAK = "\x1e"  # ASCII's record separator, between pieces on their way through pandoc
