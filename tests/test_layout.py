@@ -14,16 +14,16 @@ from packaging.version import Version
 from fmnist_lib import ROOT
 
 FLOORS = [
-    {"recipe", "data", "fused", "files", "faults", "language", "figures", "diagrams", "stats"},
-    {"params", "models", "training", "runs", "display"},
-    {"protocol", "evaluation", "checkpoints", "tables", "article", "inventory"},
-    {"sweep", "claims", "provenance", "card", "render"},
+    {"press", "recipe", "data", "fused", "files", "faults", "stats"},
+    {"params", "models", "training", "runs"},
+    {"protocol", "evaluation", "checkpoints", "tables", "inventory"},
+    {"sweep", "claims", "provenance", "card"},
     {"report", "benchmark"},
     {"reference"},
     {"__main__"},
 ]
 LIBRARY = {path.stem: path for path in (ROOT / "fmnist_lib").glob("*.py") if path.stem != "__init__"}
-DRAWING = ("figures", "diagrams", "display", "article", "render", "params", "recipe", "report", "__main__")
+PRESS = {f"press.{path.stem}": path for path in (ROOT / "fmnist_lib" / "press").glob("*.py")}
 
 
 def imports(path):
@@ -37,7 +37,7 @@ def imports(path):
 
 def neighbours(path):
     parts = [name.split(".") for name in imports(path)]
-    return {part[1] for part in parts if part[0] == "fmnist_lib" and part[1] in LIBRARY}
+    return {part[1] for part in parts if part[0] == "fmnist_lib" and part[1] in {*LIBRARY, "press"}}
 
 
 def tracked():
@@ -51,13 +51,19 @@ def tracked():
 
 def test_every_module_has_a_floor_and_imports_only_from_floors_below():
     floor = {name: number for number, names in enumerate(FLOORS) for name in names}
-    assert set(floor) == set(LIBRARY)
+    assert set(floor) == {*LIBRARY, "press"}
     upwards = [(name, other) for name in LIBRARY for other in neighbours(LIBRARY[name]) if floor[other] >= floor[name]]
     assert upwards == []
 
 
-@pytest.mark.parametrize("name", DRAWING)
-def test_what_draws_renders_and_checks_does_not_import_torch(name):
+def test_the_press_knows_neither_runs_nor_torch():
+    for path in PRESS.values():
+        assert neighbours(path) <= {"press"}
+        assert not [other for other in imports(path) if other.split(".")[0] in ("torch", "torchvision")]
+
+
+@pytest.mark.parametrize("name", ("params", "recipe", "report", "__main__"))
+def test_what_checks_parameters_does_not_import_torch(name):
     assert not [other for other in imports(LIBRARY[name]) if other.split(".")[0] == "torch"]
 
 
@@ -67,9 +73,9 @@ def test_no_notebook_imports_another():
         assert not re.findall(rf"^\s*(?:import|from) (?:{'|'.join(stems)})\b|%run", path.read_text("utf-8"), re.M)
 
 
-@pytest.mark.parametrize("name", sorted(LIBRARY))
+@pytest.mark.parametrize("name", sorted(LIBRARY | PRESS))
 def test_no_file_of_the_library_is_over_200_lines(name):
-    assert len(LIBRARY[name].read_text("utf-8").splitlines()) <= 200
+    assert len((LIBRARY | PRESS)[name].read_text("utf-8").splitlines()) <= 200
 
 
 def requirements():
@@ -106,7 +112,7 @@ def test_what_the_library_imports_is_a_stated_dependency():
         "jinja2": "nbconvert",
     }
     stated = {canonicalize_name(Requirement(line).name) for line in requirements()}
-    used = {name.split(".")[0] for path in LIBRARY.values() for name in imports(path)}
+    used = {name.split(".")[0] for path in (LIBRARY | PRESS).values() for name in imports(path)}
     foreign = used - {"fmnist_lib", "None"} - set(__import__("sys").stdlib_module_names)
     assert {canonicalize_name(known.get(name, name)) for name in foreign} <= stated
 
@@ -140,6 +146,7 @@ def test_no_file_names_a_path_of_some_machine():
             ".html",
             ".css",
             ".json",
+            ".po",
             ".csv",
             "",
         }
@@ -170,3 +177,13 @@ def test_every_fault_has_a_row_and_every_test_named_in_a_row_exists():
                 source = (ROOT / "tests" / f"{stem}.py").read_text("utf-8")
                 assert re.search(rf"^def test_{beginning}", source, re.M), f"{stem}: {name}"
         assert resolved, named
+
+
+def test_a_package_of_the_library_has_every_file_that_git_has():
+    held = {path.relative_to(ROOT).as_posix() for path in tracked() if path.is_relative_to(ROOT / "fmnist_lib")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = {name: ROOT / name.replace(".", "/") for name in project["packages"]}
+    packed = {path for folder in folders.values() for path in folder.glob("*.py")}
+    data = project["package-data"].items()
+    packed |= {path for name, patterns in data for pattern in patterns for path in folders[name].glob(pattern)}
+    assert held - {path.relative_to(ROOT).as_posix() for path in packed} == set()
