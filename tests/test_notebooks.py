@@ -10,10 +10,12 @@ from statistics import median
 import nbformat
 import papermill
 import pytest
+from bs4 import BeautifulSoup
 from papermill.exceptions import PapermillExecutionError
 
 from fmnist_lib import ROOT, UserError, params, protocol
 from fmnist_lib.press.display import roman
+from fmnist_lib.press.render import ArticleHTMLExporter
 from fmnist_lib.report import NOTEBOOKS
 
 APART = ("benchmark",)  # what the report does not run
@@ -177,3 +179,18 @@ def test_papermill_with_an_unknown_parameter_stops_at_the_first_cell_with_the_ca
     assert error.value.evalue.startswith("unknown parameter 'kernal'\nFix: ")
     executed = [cell for cell in json.loads(written.read_text())["cells"] if cell.get("execution_count")]
     assert "check(globals())" in "".join(executed[-1]["source"]) and len(executed) <= 4
+
+
+@pytest.mark.slow
+def test_the_article_of_a_sweep_of_one_epoch_says_that_it_is_not_the_papers_protocol(tmp_path):
+    small = {"k": 3, "n": 16, "p": 0.1, "epochs": 1, "train_images": 2000, "val_images": 500, "device": "cpu"}
+    executed = papermill.execute_notebook(
+        ROOT / "notebooks" / "sweep.ipynb",
+        tmp_path / "out.ipynb",
+        small | {"runs_dir": "temporary"},
+        progress_bar=False,
+    )
+    page = BeautifulSoup(ArticleHTMLExporter().from_notebook_node(executed)[0], "html.parser")
+    assert "QUICK RUN, not the paper's protocol · 1 epochs of 2,000 images" in page.header.get_text()
+    bold = {strong.get_text() for strong in page.main.select("p strong")}
+    assert {"epochs = 1", "train_images = 2000", "k = [3]"} <= bold and "batch = 500" not in bold

@@ -68,9 +68,10 @@ class _Captioned:
             display(data, metadata=metadata, raw=True)
 
     def caption(self) -> dict:
-        """Return the caption as an output's data: its number, if it was given one, and its words."""
-        words, count = self.metadata["fmnist"]["caption"], self.metadata["fmnist"]["count"]
-        return {"text/markdown": f"**{numbered(self.kind, count)}.** {words}" if count else words}
+        """Return the caption as an output's data: an anchor for references, its number if it has one, its words."""
+        label, words, count = (self.metadata["fmnist"][name] for name in ("label", "caption", "count"))
+        number = f"**{numbered(self.kind, count)}.** " if count else ""
+        return {"text/markdown": f'<a id="{label}"></a>{number}{words}'}
 
 
 class Figure(_Captioned):
