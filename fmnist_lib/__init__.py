@@ -2,7 +2,7 @@
 
 The map of the house, from the ground up; nothing imports upwards:
 
-    recipe, params, language             what decides a training's numbers; parameters at the door; decimal signs
+    recipe, params                       what decides a training's numbers; parameters at the door
     data, models, fused                  the images on a device; the networks; their faster equals
     training                             one engine
     files, faults                        whole or not at all; SIGTERM and want of memory
@@ -12,8 +12,13 @@ The map of the house, from the ground up; nothing imports upwards:
     protocol, evaluation, sweep          the paper's trainings; the test images; training what is missing
     study                                what the paper says; one frame of all runs; statistics; claims and their rule
     tables, claims, provenance, card     Tables I and II; verdicts; where the numbers come from; of the winner's weights
-    figures, diagrams, display           one function a figure; what a notebook shows
-    article, render, report              an executed notebook as HTML and PDF; the one command
+    press/                               numbers into pages; knows neither runs nor torch
+        language, locale/                words and numbers: English in the code, a catalogue for any other
+        figures, diagrams, tables        one function a figure; the study's tables as texts
+        display                          what a notebook shows, with its number and caption
+        article, typeset, formulas       an executed notebook read, numbered and set
+        render, templates/               as HTML and PDF, for nbconvert and JupyterLab's menu
+    report                               the one command
     reference                            a report held against its records
     benchmark                            what training costs, for a notebook of its own
     notebooks/                           where the study is told, in the order it is read

@@ -19,8 +19,8 @@ from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
 from fmnist_lib import data, inventory, models, protocol, runs, sweep, training
-from fmnist_lib.language import number
 from fmnist_lib.params import recipe_fields
+from fmnist_lib.press.language import number
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.study import stats
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 
 from fmnist_lib import data, models, runs, tables
-from fmnist_lib.display import markdown
+from fmnist_lib.press.display import markdown
 from fmnist_lib.runs import Run
 from fmnist_lib.study import stats
 
-TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
+TEMPLATE = Path(__file__).parent / "model_card.md"
 
 
 def text(run: Run) -> str:

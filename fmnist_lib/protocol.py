@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # pandas comes with it, and is not needed to check a paramete
 
 DEFAULTS = GRID | {"seed": [0], "ann_p": [0.1, 0.25], "retrain_seed": 1000, "retrain_images": 50_000}
 DEFAULTS |= {"device": "auto", "precision": "auto", "kernels": "auto", "language": "en"}
+STAMP = "{title} · {epochs} epochs, patience {patience}, of {images:,} images · seeds {seeds} · {run_on}"
 DEFAULTS |= {name: getattr(Recipe, name) for name in FIELDS if name not in DEFAULTS}
 
 
@@ -98,19 +99,17 @@ def is_papers(params: dict) -> bool:
     return all((sorted(given[name]) if name in LISTS else given[name]) == value for name, value in fixed.items())
 
 
-def stamp(params: dict, language: str = "en") -> str:
+def stamped(params: dict) -> dict:
+    """Return what `STAMP` says of these parameters: which protocol, how much, seeds, device and precision."""
+    title = "The paper's protocol" if is_papers(params) else "QUICK RUN, not the paper's protocol"
+    seeds, run_on = ", ".join(map(str, params["seed"])), ", ".join(resolved(params)[:2])
+    size = {"epochs": params["epochs"], "patience": params.get("patience", 0), "images": params["train_images"]}
+    return {"title": title, "seeds": seeds, "run_on": run_on, **size}
+
+
+def stamp(params: dict) -> str:
     """Return one line that says which protocol was run: what every page of a report carries."""
-    run_on = ", ".join(resolved(params)[:2])
-    seeds, images = ", ".join(map(str, params["seed"])), f"{params['train_images']:,}"
-    papers = is_papers(params)
-    if language == "es":
-        title = "Protocolo del informe" if papers else "CORRIDA RÁPIDA, no es el protocolo del informe"
-        return (
-            f"{title} · {params['epochs']} épocas de {images.replace(',', '.')} imágenes · semillas {seeds} · {run_on}"
-        )
-    title = "The paper's protocol" if papers else "QUICK RUN, not the paper's protocol"
-    patience = f" (patience {params['patience']})" if params.get("patience") else ""
-    return f"{title} · {params['epochs']} epochs{patience} of {images} images · seeds {seeds} · {run_on}"
+    return STAMP.format(**stamped(params))
 
 
 def finalists(winners: list[str], searched: "list[Run]") -> "list[Run]":
@@ -155,21 +154,20 @@ def collect(params: dict, runs_dir: Path) -> Study:
     return study
 
 
-def readings(params: dict, language: str = "en") -> "pd.DataFrame":
+def readings(params: dict) -> "pd.DataFrame":
     """List how each point that the paper leaves open is read, under the parameter's own name."""
     import pandas as pd
 
-    es = language == "es"
     meanings = {
-        "padding": ("padding of the two convolutions", "relleno de las dos convoluciones"),
-        "output": ("what follows the ten outputs", "lo que sigue a las diez salidas"),
-        "scaling": ("pixels in [0, 1], or standardised", "píxeles en [0, 1], o estandarizados"),
-        "shuffle": ("new batches every epoch", "lotes nuevos en cada época"),
-        "split_seed": ("seed of the split", "semilla de la división"),
-        "retrain_seed": ("added to the seeds for the retraining", "se suma a las semillas al reentrenar"),
-        "retrain_images": ("images to retrain on", "imágenes para reentrenar"),
-        "ann_p": ("dropout rates tried for ANN-Juan", "tasas de dropout probadas en ANN-Juan"),
-        "input_dropout": ("ANN-Juan: dropout on the pixels", "ANN-Juan: dropout en los píxeles"),
+        "padding": "padding of the two convolutions",
+        "output": "what follows the ten outputs",
+        "scaling": "pixels in [0, 1], or standardised",
+        "shuffle": "new batches every epoch",
+        "split_seed": "seed of the split",
+        "retrain_seed": "added to the seeds for the retraining",
+        "retrain_images": "images to retrain on",
+        "ann_p": "dropout rates tried for ANN-Juan",
+        "input_dropout": "ANN-Juan: dropout on the pixels",
     }
-    rows = [(name, texts[es], str(params[name]).lower()) for name, texts in meanings.items() if name in params]
-    return pd.DataFrame(rows, columns=["parámetro", "qué es", "valor"] if es else ["parameter", "what it is", "value"])
+    rows = [(name, meaning, str(params[name]).lower()) for name, meaning in meanings.items() if name in params]
+    return pd.DataFrame(rows, columns=["parameter", "what it is", "value"])

@@ -6,11 +6,11 @@ import json
 import pandas as pd
 
 from fmnist_lib import data, models, params, protocol
-from fmnist_lib.language import number
 from fmnist_lib.protocol import Study
 from fmnist_lib.runs import Run
 from fmnist_lib.study import stats
 
+LINE = "{count} runs · newest run {date} · torch {torch} · {where}"  # at the foot of every page
 PROTOCOL_FILES = ("quick", "paper", "rigorous", "smoke")
 
 
@@ -28,12 +28,17 @@ def _distinct(study: Study, name: str) -> str:
     return ", ".join(sorted({str(run.record["environment"][name]) for run in every(study)} - {"None"})) or "–"
 
 
-def line(study: Study, language: str = "en") -> str:
-    """Return one line of provenance for the foot of every page."""
-    runs, newest_run = {"en": ("runs", "newest run"), "es": ("corridas", "la más reciente")}[language]
-    where = _distinct(study, "card") if _distinct(study, "card") != "–" else _distinct(study, "processor")
-    count, date = len(every(study)), newest(study)[:10] or "–"
-    return f"{count} {runs} · {newest_run} {date} · torch {_distinct(study, 'torch')} · {where}"
+def made(study: Study) -> dict:
+    """Return what `LINE` says of a study's runs: how many, the date of the newest, torch, and the machine."""
+    card = _distinct(study, "card")
+    where = card if card != "–" else _distinct(study, "processor")
+    date, torch = newest(study)[:10] or "–", _distinct(study, "torch")
+    return {"count": len(every(study)), "date": date, "torch": torch, "where": where}
+
+
+def line(study: Study) -> str:
+    """Return one line of provenance."""
+    return LINE.format(**made(study))
 
 
 def command(values: dict) -> str:
@@ -68,10 +73,8 @@ def cost(study: Study, images: int) -> pd.DataFrame:
     return table.assign(low=[low for low, _ in intervals], high=[high for _, high in intervals])
 
 
-def runs_table(study: Study, language: str = "en") -> pd.DataFrame:
+def runs_table(study: Study) -> pd.DataFrame:
     """Return a row a run: its folder's name, epochs, seconds, and the start of its history's SHA-256."""
-    heads = {"en": ("run", "epochs", "seconds", "SHA-256 of history.csv"),
-             "es": ("corrida", "épocas", "segundos", "SHA-256 de history.csv")}[language]  # fmt: skip
     rows = [
         (
             run.folder.name,
@@ -81,10 +84,10 @@ def runs_table(study: Study, language: str = "en") -> pd.DataFrame:
         )
         for run in every(study)
     ]
-    return pd.DataFrame(rows, columns=heads)
+    return pd.DataFrame(rows, columns=["run", "epochs", "seconds", "SHA-256 of history.csv"])
 
 
-def environment_table(study: Study, language: str = "en") -> pd.DataFrame:
+def environment_table(study: Study) -> pd.DataFrame:
     """Return what the runs were made on and from: system, versions, device, precision, seeds, data, time."""
     recipes = [run.recipe for run in every(study)]
     hours = sum(run.record["seconds"] for run in every(study)) / 3600
@@ -94,20 +97,19 @@ def environment_table(study: Study, language: str = "en") -> pd.DataFrame:
         return "; ".join(sorted({", ".join(str(getattr(recipe, name)) for name in names) for recipe in recipes}))
 
     rows = [
-        ("System", "Sistema", _distinct(study, "system")),
-        ("Processor", "Procesador", _distinct(study, "processor")),
-        ("Card", "Placa", _distinct(study, "card")),
-        ("Python", "Python", _distinct(study, "python")),
-        ("PyTorch", "PyTorch", _distinct(study, "torch")),
-        ("Device, precision", "Dispositivo, precisión", each("device", "precision")),
-        ("Seeds of the split", "Semillas de la división", each("split_seed")),
-        ("Seeds of the weights", "Semillas de los pesos", each("weights_seed")),
-        ("Data: SHA-256 of the list of SHA-256", "Datos: SHA-256 de la lista de SHA-256", _sha256(files)),
-        ("Newest run", "Corrida más reciente", newest(study) or "–"),
-        ("Training, process hours", "Entrenamiento, horas de proceso", number(hours, 2, language)),
+        ("System", _distinct(study, "system")),
+        ("Processor", _distinct(study, "processor")),
+        ("Card", _distinct(study, "card")),
+        ("Python", _distinct(study, "python")),
+        ("PyTorch", _distinct(study, "torch")),
+        ("Device, precision", each("device", "precision")),
+        ("Seeds of the split", each("split_seed")),
+        ("Seeds of the weights", each("weights_seed")),
+        ("Data: SHA-256 of the list of SHA-256", _sha256(files)),
+        ("Newest run", newest(study) or "–"),
+        ("Training, process hours", hours),
     ]
-    names, values = [row[language == "es"] for row in rows], [row[2] for row in rows]
-    return pd.DataFrame({" ": names, {"en": "value", "es": "valor"}[language]: values})
+    return pd.DataFrame(rows, columns=[" ", "value"])
 
 
 def _sha256(text: str) -> str:

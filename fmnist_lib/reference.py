@@ -7,11 +7,14 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError, card, claims, inventory, params, protocol, provenance, runs, tables
-from fmnist_lib.display import Table, markdown
+from fmnist_lib import ROOT, UserError, card, inventory, params, protocol, provenance, runs, tables
 from fmnist_lib.files import write_file
+from fmnist_lib.press.display import Table, markdown
+from fmnist_lib.press.language import speak
+from fmnist_lib.press.tables import claims_as_text, scores_as_text
 from fmnist_lib.protocol import Study
 from fmnist_lib.runs import Run
+from fmnist_lib.study import claims, results
 
 FOLDER = ROOT / "reports" / "reference"
 README = ROOT / "README.md"
@@ -42,19 +45,20 @@ def records(folder: Path) -> tuple[Study, dict]:
 
 def rebuilt(study: Study, values: dict) -> dict[str, str]:
     """Return every table of a report, made from its records: the CSV files by name, the notebook's HTML by label."""
-    language, (scores, tested) = values["language"], scored(study)
+    speak(values["language"])
+    scores, tested = scored(study)
     table1, table2 = beside_paper(study, values)
     winners = [[run for run in some if run.recipe.model in study.winners] for some in (study.searched, study.retrained)]
     files = {"table1.csv": scores, "table2.csv": tested, "retrain.csv": tables.retrain_scores(*winners)}
     shown = {
-        "tab-validation": tables.readable(table1, language),
-        "tab-test": tables.readable(table2, language, loss_digits=4),
-        "tab-claims": claims.readable(claims.judge(study, values["split_seed"], language), language),
-        "tab-runs": provenance.runs_table(study, language),
-        "tab-environment": provenance.environment_table(study, language),
+        "tab-validation": scores_as_text(table1),
+        "tab-test": scores_as_text(table2, loss_digits=4),
+        "tab-claims": claims_as_text(claims.judge(results.frame(provenance.every(study), values["split_seed"]))),
+        "tab-runs": provenance.runs_table(study),
+        "tab-environment": provenance.environment_table(study),
     }
     made = {name: frame.to_csv(index=False) for name, frame in files.items()}
-    made |= {label: Table(frame, label, "").data["text/html"] for label, frame in shown.items()}
+    made |= {label: Table(frame, label, "", digits=2, words=[" "]).data["text/html"] for label, frame in shown.items()}
     carded = [run for run in study.retrained if (run.folder / CARD).exists()]
     return made | {f"runs/{run.folder.name}/{CARD}": card.text(run) for run in carded}
 
@@ -139,6 +143,7 @@ def blocks(study: Study, values: dict) -> dict[str, str]:
     """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark."""
     from fmnist_lib import benchmark
 
+    speak("en")
     table1, table2 = beside_paper(study, values)
     hours = sum(run.record["seconds"] for run in provenance.every(study)) / 3600
     made = f"{protocol.stamp(values)} · {provenance.line(study)} · {hours:.1f} hours of one core"
@@ -149,8 +154,8 @@ def blocks(study: Study, values: dict) -> dict[str, str]:
 
 def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:
     """Write `tables.beside_paper`'s table in Markdown, ours before the paper's in brackets."""
-    texts = tables.readable(table, "en", loss_digits)
-    names = [tables.WORDS["en"][name] for name in tables.SCORES]
+    texts = scores_as_text(table, loss_digits)
+    names = [group for group in texts.columns.unique(0) if group]
     columns = {name: texts[name, "ours"] + " (" + texts[name, "paper"] + ")" for name in names}
     return markdown(pd.DataFrame(columns).reset_index())
 

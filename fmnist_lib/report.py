@@ -102,7 +102,7 @@ def _render(notebook: Path, out: Path, aside: Path):
     """Write report.html and report.pdf beside the executed notebook."""
     import nbformat
 
-    from fmnist_lib.render import ArticleHTMLExporter, ArticlePDFExporter
+    from fmnist_lib.press.render import ArticleHTMLExporter, ArticlePDFExporter
 
     node = nbformat.read(notebook, 4)
     for suffix, exporter in (("html", ArticleHTMLExporter), ("pdf", ArticlePDFExporter)):

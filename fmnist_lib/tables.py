@@ -4,7 +4,6 @@ import math
 
 import pandas as pd
 
-from fmnist_lib.language import number
 from fmnist_lib.runs import Run
 from fmnist_lib.study import paper
 from fmnist_lib.study.paper import paper_name
@@ -85,42 +84,3 @@ def beside_paper(scores: pd.DataFrame, paper: dict, seeds: int, models: list[str
     for name in SCORES:
         table[f"{name} difference"] = table[name] - table[f"paper {name}"]
     return table.rename_axis("model")
-
-
-WORDS = {
-    "en": {
-        "model": "Model", "epoch": "Best epoch", "loss": "Loss", "accuracy": "Accuracy [%]", "paper": "paper",
-        "ours": "ours", "difference": "difference", "diverged": "diverged", "run": "run", "listed": "listed at the end",
-        "numerics": "computed by",
-    },
-    "es": {
-        "model": "Modelo", "epoch": "Época óptima", "loss": "Pérdida", "accuracy": "Exactitud [%]", "paper": "informe",
-        "ours": "nuestro", "difference": "diferencia", "diverged": "divergió", "run": "corrida", "listed": "al final",
-        "numerics": "calculado con",
-    },
-}  # fmt: skip
-
-
-def readable(table: pd.DataFrame, language: str = "en", loss_digits: int = 3) -> pd.DataFrame:
-    """Return `beside_paper`'s table as text: a column group a score (paper, ours ± sd, difference), n of seeds, run."""
-    words, columns = WORDS[language], {}
-    for name, digits in (("epoch", 0), ("loss", loss_digits), ("accuracy", 2)):
-        ours = [_ours(row, name, digits, language) for _, row in table.iterrows()]
-        columns[words[name], words["paper"]] = [number(value, digits, language) for value in table[f"paper {name}"]]
-        columns[words[name], words["ours"]] = ours
-        columns[words[name], words["difference"]] = [
-            number(value, digits, language, "+") for value in table[f"{name} difference"]
-        ]
-    if (table["seeds"] > 1).any() or (table["n"] < table["seeds"]).any():
-        columns["", "n"] = [f"{n} / {seeds}" for n, seeds in zip(table["n"], table["seeds"], strict=True)]
-    if "numerics" in table:
-        columns["", words["numerics"]] = list(table["numerics"])
-    columns["", words["run"]] = [", ".join(ids) if len(ids) < 2 else words["listed"] for ids in table["runs"]]
-    return pd.DataFrame(columns, index=table.index.rename(words["model"]))
-
-
-def _ours(row: pd.Series, name: str, digits: int, language: str) -> str:
-    if row["n"] == 0 and row["diverged"]:
-        return WORDS[language]["diverged"]
-    mean = number(row[name], digits + (name == "epoch" and row["n"] > 1), language)
-    return f"{mean} ± {number(row[f'{name} sd'], digits, language)}" if row["n"] > 1 else mean

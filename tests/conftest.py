@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 from fmnist_lib import data
+from fmnist_lib.press.language import speak
 
 settings.register_profile("busy machine", deadline=None)
 settings.load_profile("busy machine")
@@ -15,3 +16,10 @@ settings.load_profile("busy machine")
 def data_dir() -> Path:
     """The folder of the project's verified raw files, fetched if need be."""
     return data.fetch()
+
+
+@pytest.fixture(autouse=True)
+def english():
+    """Leave no test another's language."""
+    yield
+    speak("en")

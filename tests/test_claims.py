@@ -12,8 +12,8 @@ import scipy.stats
 from test_tables_stats import images_of, trained
 
 from fmnist_lib import ROOT, UserError, params, runs
-from fmnist_lib import claims as shown
-from fmnist_lib.protocol import Study
+from fmnist_lib.press.language import speak
+from fmnist_lib.press.tables import claims_as_text
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.study import claims, paper, results, rule
 from fmnist_lib.study.rule import NEGLIGIBLE, NOT_REPRODUCED, REPRODUCED, UNDECIDABLE
@@ -548,10 +548,11 @@ def test_the_params_file_of_the_judging_runs_is_what_was_registered():
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_one_seed_is_told_to_be_one_of_ten_and_has_no_interval(tmp_path, language):
-    study = Study(searched=[trained(tmp_path, m, losses=[0.2] * 50) for m in [*GRID, NAHUEL, *RATES]])
-    table = shown.readable(shown.judge(study, 42, language), language)
+    speak(language)
+    once = [trained(tmp_path, m, losses=[0.2] * 50) for m in [*GRID, NAHUEL, *RATES]]
+    table = claims_as_text(claims.judge(results.frame(once)))
     why = {"en": "not judged: 1 of 10 seeds", "es": "no se juzga: 1 de 10 semillas"}[language]
     assert list(table.iloc[:, 5]).count(why) == 12 and set(table.iloc[:, 3]) == {"—"}
-    quick = Study(searched=[trained(tmp_path / "quick", WINNER)])
+    quick = claims_as_text(claims.judge(results.frame([trained(tmp_path / "quick", WINNER)])))
     why = {"en": "not judged: reduced protocol", "es": "no se juzga: protocolo reducido"}[language]
-    assert list(shown.readable(shown.judge(quick, 42, language), language).iloc[:, 5]).count(why) == 17
+    assert list(quick.iloc[:, 5]).count(why) == 17

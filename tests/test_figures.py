@@ -19,7 +19,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.transforms import Bbox
 from torch.nn import functional as F
 
-from fmnist_lib import diagrams, figures, models
+from fmnist_lib import models
+from fmnist_lib.press import diagrams, figures
+from fmnist_lib.press.language import speak
 
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"]
 GRID = [f"CNN{k}-{n}-{p}" for k in (3, 5) for n in (128, 256, 512) for p in (0.1, 0.25)]
@@ -201,21 +203,21 @@ def test_models_stand_beside_the_paper_in_the_order_given_and_a_missing_run_leav
 
 def every_figure(language):
     """Draw each figure as the report does, at its size in print."""
-    say = {"language": language}
-    yield diagrams.convolution(axes(height=2.5), IMAGE, KERNEL, **say).figure
-    yield diagrams.max_pooling(axes(height=1.7), IMAGE[:4, :4], **say).figure
-    yield diagrams.conv_layer(axes(7, 3.4), *stages(), **say).figure
-    yield diagrams.architecture(axes(7, 1.8), live_layers("CNN-Nahuel"), **say).figure
+    speak(language)
+    yield diagrams.convolution(axes(height=2.5), IMAGE, KERNEL).figure
+    yield diagrams.max_pooling(axes(height=1.7), IMAGE[:4, :4]).figure
+    yield diagrams.conv_layer(axes(7, 3.4), *stages()).figure
+    yield diagrams.architecture(axes(7, 1.8), live_layers("CNN-Nahuel")).figure
     yield figures.samples(plt.figure(figsize=(7, 2.3)), IMAGES[:16], LABELS[:16], CLASSES)
     data = (IMAGES, LABELS, PREDICTED, CONFIDENCE, CLASSES)
-    yield figures.mistakes(plt.figure(figsize=(7, 3.3)), *data, **say)
-    yield figures.filters(axes(7, 3), RANDOM.normal(size=(32, 3, 3)), **say).figure
-    yield figures.confusion(axes(height=3.4), RANDOM.integers(0, 999, (10, 10)), CLASSES, **say).figure
-    yield figures.loss_curves(axes(), [history()], retraining=history(3, 9), **say).figure
-    yield figures.loss_curves(axes(), [history(), history(1)], retraining=history(3, 9), **say).figure
-    yield figures.accuracy_against(axes(7, 3), scores(MODELS), "seconds", **say).figure
-    yield figures.accuracy_against(axes(), scores(MODELS[-3:]), "seconds", **say).figure
-    yield figures.against_paper(axes(height=3.4), scores(MODELS), **say).figure
+    yield figures.mistakes(plt.figure(figsize=(7, 3.3)), *data)
+    yield figures.filters(axes(7, 3), RANDOM.normal(size=(32, 3, 3))).figure
+    yield figures.confusion(axes(height=3.4), RANDOM.integers(0, 999, (10, 10)), CLASSES).figure
+    yield figures.loss_curves(axes(), [history()], retraining=history(3, 9)).figure
+    yield figures.loss_curves(axes(), [history(), history(1)], retraining=history(3, 9)).figure
+    yield figures.accuracy_against(axes(7, 3), scores(MODELS), "seconds").figure
+    yield figures.accuracy_against(axes(), scores(MODELS[-3:]), "seconds").figure
+    yield figures.against_paper(axes(height=3.4), scores(MODELS)).figure
 
 
 @pytest.fixture
@@ -265,11 +267,12 @@ def test_two_builds_of_a_figure_are_the_same_bytes():
 def test_figures_need_no_torch_no_display_and_no_english_locale(tmp_path):
     code = """
 import sys, pandas as pd, matplotlib.pyplot as plt
-from fmnist_lib import diagrams, figures
+from fmnist_lib.press import diagrams, figures, language
 figures.use_style()
 losses = {"epoch": [1, 2], "train_loss": [.4, .2], "val_loss": [.5, .3], "val_accuracy": [.9, .9]}
-for language in "en", "es":
-    ax = figures.loss_curves(plt.subplots()[1], [pd.DataFrame(losses)], language=language)
+for name in "en", "es":
+    language.speak(name)
+    ax = figures.loss_curves(plt.subplots()[1], [pd.DataFrame(losses)])
     ax.figure.savefig("loss.png")
     print([label.get_text() for label in ax.get_yticklabels()][1])
 assert "torch" not in sys.modules

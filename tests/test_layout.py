@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import tomllib
+from graphlib import TopologicalSorter
 
 import pytest
 import yaml
@@ -13,21 +14,9 @@ from packaging.version import Version
 
 from fmnist_lib import ROOT
 
-FLOORS = [
-    {"recipe", "data", "fused", "kernels", "files", "faults", "language", "figures", "diagrams", "origin", "answers"},
-    {"compiled", "study.paper", "study.stats", "models"},
-    {"params", "training", "history", "records", "display", "study.rule"},
-    {"tensors"},
-    {"runs"},
-    {"protocol", "evaluation", "checkpoints", "tables", "article", "inventory", "stats", "study.results"},
-    {"sweep", "study.claims", "provenance", "card", "render"},
-    {"report", "benchmark", "claims"},
-    {"reference"},
-    {"__main__"},
-]
 PATHS = [path for path in (ROOT / "fmnist_lib").rglob("*.py") if path.stem != "__init__"]
 LIBRARY = {".".join(path.relative_to(ROOT / "fmnist_lib").with_suffix("").parts): path for path in PATHS}
-DRAWING = ("figures", "diagrams", "display", "article", "render", "params", "recipe", "report", "__main__")
+PRESS = {name: path for name, path in LIBRARY.items() if name.startswith("press.")}
 
 
 def imports(path):
@@ -53,15 +42,32 @@ def tracked():
     return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
-def test_every_module_has_a_floor_and_imports_only_from_floors_below():
-    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
-    assert set(floor) == set(LIBRARY)
-    upwards = [(name, other) for name in LIBRARY for other in neighbours(LIBRARY[name]) if floor[other] >= floor[name]]
-    assert upwards == []
+WINGS = {  # whom each may import; the core is what lies beside `__init__`, which is open to all
+    "core": {"core"},
+    "runs": {"core", "runs"},
+    "study": {"core", "runs", "study"},
+    "press": {"press"},
+    "commands": {"core", "runs", "study", "press", "commands"},
+}
 
 
-@pytest.mark.parametrize("name", DRAWING)
-def test_what_draws_renders_and_checks_does_not_import_torch(name):
+def wing(module):
+    return "commands" if module == "__main__" else module.split(".")[0] if "." in module else "core"
+
+
+def test_every_wing_imports_only_what_it_may_and_nothing_imports_in_a_circle():
+    graph = {name: neighbours(path) for name, path in LIBRARY.items()}
+    assert [(a, b) for a in graph for b in graph[a] if wing(b) not in WINGS[wing(a)]] == []
+    TopologicalSorter(graph).prepare()  # CycleError names the circle
+
+
+def test_the_press_needs_no_torch():
+    for path in PRESS.values():
+        assert not [other for other in imports(path) if other.split(".")[0] in ("torch", "torchvision")]
+
+
+@pytest.mark.parametrize("name", ("params", "recipe", "report", "__main__"))
+def test_what_checks_parameters_does_not_import_torch(name):
     assert not [other for other in imports(LIBRARY[name]) if other.split(".")[0] == "torch"]
 
 
@@ -144,6 +150,7 @@ def test_no_file_names_a_path_of_some_machine():
             ".html",
             ".css",
             ".json",
+            ".po",
             ".csv",
             "",
         }
@@ -174,3 +181,14 @@ def test_every_fault_has_a_row_and_every_test_named_in_a_row_exists():
                 source = (ROOT / "tests" / f"{stem}.py").read_text("utf-8")
                 assert re.search(rf"^def test_{beginning}", source, re.M), f"{stem}: {name}"
         assert resolved, named
+
+
+def test_a_package_of_the_library_has_every_file_that_git_has():
+    held = {path.relative_to(ROOT).as_posix() for path in tracked() if path.is_relative_to(ROOT / "fmnist_lib")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    found = [path.parent for path in (ROOT / "fmnist_lib").rglob("__init__.py")]
+    folders = {".".join(path.relative_to(ROOT).parts): path for path in found}
+    packed = {path for folder in folders.values() for path in folder.glob("*.py")}
+    data = project["package-data"].items()
+    packed |= {path for name, patterns in data for pattern in patterns for path in folders[name].glob(pattern)}
+    assert held - {path.relative_to(ROOT).as_posix() for path in packed} == set()

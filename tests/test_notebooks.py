@@ -1,16 +1,21 @@
 """The notebooks as they are stored: no outputs, one parameters cell that papermill sees whole, the paper's defaults."""
 
+import ast
 import io
 import json
 import re
 import tokenize
+from statistics import median
 
 import nbformat
 import papermill
 import pytest
+from bs4 import BeautifulSoup
 from papermill.exceptions import PapermillExecutionError
 
 from fmnist_lib import ROOT, UserError, params, protocol
+from fmnist_lib.press.display import roman
+from fmnist_lib.press.render import ArticleHTMLExporter
 from fmnist_lib.report import NOTEBOOKS
 
 APART = ("benchmark",)  # what the report does not run
@@ -53,6 +58,51 @@ def test_a_notebook_is_stored_without_outputs_for_any_python_3_kernel(name):
 @every_notebook
 def test_a_code_cell_has_at_most_25_lines(name):
     assert [cell.id for cell in code(name) if len(cell.source.splitlines()) > 25] == []
+
+
+def test_the_report_reads_as_a_paper_its_code_short_and_folded_but_for_the_parameters():
+    cells = [cell for cell in code("report") if cell is not parameters("report")]
+    lines = [len(cell.source.splitlines()) for cell in cells]
+    assert median(lines) <= 6 and max(lines) <= 15
+    assert all(cell.metadata.jupyter.source_hidden for cell in cells)
+    assert "source_hidden" not in parameters("report").metadata.get("jupyter", {})
+
+
+@pytest.mark.parametrize("name", ["sweep", "retrain", "test_comparison", "report"])
+def test_the_article_of_a_notebook_that_trains_or_reports_carries_its_stamp_and_its_parameters(name):
+    (stamp,) = [cell for cell in code(name) if "stamp" in cell.metadata.get("tags", [])]
+    assert stamp.source == "say(protocol.STAMP, **protocol.stamped(params))"
+    assert [cell.source for cell in code(name)].count("settings(params, protocol.DEFAULTS)") == 1
+
+
+def numbered(name):
+    """Return the label and the number, as one writes them, of each figure and table that a notebook shows."""
+    for cell in code(name):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Figure", "Table"):
+                given = {word.arg: word.value for word in node.keywords} | dict(enumerate(node.args))
+                count = ast.literal_eval(given.get("number") or given[4])
+                yield given[1].value, f"{node.func.id} {roman(count) if node.func.id == 'Table' else count}"
+
+
+@every_notebook
+def test_each_figure_and_table_has_a_number_of_its_own_and_is_called_by_it(name):
+    numbers = dict(numbered(name))
+    assert len(set(numbers.values())) == len(numbers) == len(list(numbered(name)))
+    called = re.findall(r"\[([^\]]+)\]\(#((?:fig|tab)-[\w-]+)\)", "\n".join(cell.source for cell in CELLS[name].cells))
+    assert [(words, label) for words, label in called if numbers[label] != words] == []
+
+
+def test_what_the_paper_numbered_has_its_number_and_ours_come_after():
+    numbers = dict(numbered("report"))
+    papers = ("fig-convolution", "fig-layer", "fig-pooling", "fig-samples", "fig-architecture", "fig-loss")
+    assert [numbers[label] for label in papers] == [f"Figure {n}" for n in range(1, 7)]
+    assert (numbers["tab-validation"], numbers["tab-test"]) == ("Table I", "Table II")
+    for name in CELLS:
+        for label, number in numbered(name):
+            if label in numbers:
+                assert numbers[label] == number
+    assert dict(numbered("sweep"))["tab-sweep"] == "Table I"
 
 
 @every_notebook
@@ -129,3 +179,18 @@ def test_papermill_with_an_unknown_parameter_stops_at_the_first_cell_with_the_ca
     assert error.value.evalue.startswith("unknown parameter 'kernal'\nFix: ")
     executed = [cell for cell in json.loads(written.read_text())["cells"] if cell.get("execution_count")]
     assert "check(globals())" in "".join(executed[-1]["source"]) and len(executed) <= 4
+
+
+@pytest.mark.slow
+def test_the_article_of_a_sweep_of_one_epoch_says_that_it_is_not_the_papers_protocol(tmp_path):
+    small = {"k": 3, "n": 16, "p": 0.1, "epochs": 1, "train_images": 2000, "val_images": 500, "device": "cpu"}
+    executed = papermill.execute_notebook(
+        ROOT / "notebooks" / "sweep.ipynb",
+        tmp_path / "out.ipynb",
+        small | {"runs_dir": "temporary"},
+        progress_bar=False,
+    )
+    page = BeautifulSoup(ArticleHTMLExporter().from_notebook_node(executed)[0], "html.parser")
+    assert "QUICK RUN, not the paper's protocol · 1 epochs of 2,000 images" in page.header.get_text()
+    bold = {strong.get_text() for strong in page.main.select("p strong")}
+    assert {"epochs = 1", "train_images = 2000", "k = [3]"} <= bold and "batch = 500" not in bold

@@ -3,28 +3,36 @@
 import functools
 import hashlib
 import itertools
+import json
 import os
 import re
-import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from babel.messages import Message
 from bs4 import BeautifulSoup
 from nbconvert.exporters import get_exporter
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pypdf import PdfReader
 
 from fmnist_lib import UserError
-from fmnist_lib.display import Figure, Table, literal, looks_numeric, number, say
-from fmnist_lib.render import ArticleHTMLExporter, ArticlePDFExporter
+from fmnist_lib.press import language as words_of
+from fmnist_lib.press.display import Figure, Table, looks_numeric, say
+from fmnist_lib.press.formulas import spoken
+from fmnist_lib.press.language import number
+from fmnist_lib.press.render import ArticleHTMLExporter, ArticlePDFExporter
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = r"<script>alert(1)</script> $x_1$ #h _a_ **b** @fig-loss \alpha -- {{ 7 }} `c`"
 STAMP = "QUICK RUN · 2 epochs of 5,000 images · seeds 0 · cpu, bf16"
 
@@ -48,11 +56,11 @@ def shown(item, *tags: str):
 
 
 @functools.cache
-def curve(label: str, wide: bool = False) -> Figure:
+def curve(label: str, wide: bool = False, number: int = 0) -> Figure:
     figure, ax = plt.subplots(figsize=(7 if wide else 3.4, 2))
     ax.plot([1, 2, 3], [3, 1, 2])
-    caption = f"Loss $\\mathcal{{L}}$ of {label} (cf. [@tab-b])."
-    return Figure(figure, label, caption, f"A curve of {label}", wide)
+    caption = f"Loss $\\mathcal{{L}}$ of {label} (cf. [Table II](#tab-b))."
+    return Figure(figure, label, caption, f"A curve of {label}", number, wide)
 
 
 def frame(columns: int = 3) -> pd.DataFrame:
@@ -66,18 +74,19 @@ def notebook(*cells, language: str = "en", date: str | None = "2026-03-14T09:26:
     nb = new_notebook(metadata={"papermill": {"parameters": {"language": language}}})
     nb.cells = [
         *([shown(date, "date")] if date else []),
-        markdown("# A classifier of $28 \\times 28$ images\n\nA. Author, *Somewhere*", "en"),
-        markdown("# Un clasificador\n\nA. Autora, *Algún lugar*", "es"),
-        shown(say(language, en="We reproduce it.", es="Lo reproducimos."), "abstract"),
+        markdown("# A classifier of $28 \\times 28$ images\n\nA. Author, *Somewhere*"),
+        shown(say("We reproduce it."), "abstract"),
         shown(STAMP, "stamp"),
-        shown(say("en", en="runs 3f9a · `make report`"), "foot"),
-        markdown("## Method\n\nSee [@fig-b], [@fig-a; @tab-b] and [@eq-loss].\n\n$$ a^2 $$ {#eq-loss}", "en"),
-        markdown("## Método\n\nVéase [@fig-b], [@fig-a; @tab-b] y [@eq-loss].\n\n$$ a^2 $$ {#eq-loss}", "es"),
+        shown(say("runs 3f9a · `make report`"), "foot"),
+        markdown(
+            "## Method\n\nSee [the second](#fig-b), [Figure 1](#fig-a), [Table II](#tab-b) and [Eq. (1)](#eq-loss)."
+            "\n\n$$ a^2 $$ {#eq-loss}"
+        ),
         shown(curve("fig-a")),
-        shown(Table(frame(), "tab-a", "The sweep.", language=language)),
+        shown(Table(frame(), "tab-a", "The sweep.")),
         markdown("#### Details\n\nText."),
         shown(curve("fig-b", wide=True)),
-        shown(Table(frame(10), "tab-b", "Ours and theirs (see [@fig-a]).", wide=True, note="Runs 3f9a.")),
+        shown(Table(frame(10), "tab-b", "Ours and theirs (see [Figure 1](#fig-a)).", wide=True, note="Runs 3f9a.")),
         *cells,
         markdown("## References\n\n1. H. Xiao. [arXiv](https://arxiv.org/abs/1708.07747), 2017."),
     ]
@@ -122,7 +131,7 @@ def test_references_lead_to_their_targets_under_the_target_s_number():
 @pytest.mark.parametrize(
     ("exporter", "source", "named"),
     [
-        (ArticleHTMLExporter, "See [@fig-los].", "fig-los"),
+        (ArticleHTMLExporter, "See [Figure 1](#fig-los).", "fig-los"),
         (ArticleHTMLExporter, "See [there](#nowhere).", "nowhere"),
         (ArticleHTMLExporter, r"$\nosuchmacro{x}$", r"\nosuchmacro"),
         (ArticlePDFExporter, r"$\nosuchmacro{x}$", r"\nosuchmacro"),
@@ -134,9 +143,17 @@ def test_a_wrong_reference_or_an_unknown_macro_fails_the_build_by_name(exporter,
     assert named in error.value.cause and "\n" not in error.value.cause
 
 
-def test_a_label_used_twice_fails_the_build():
+def test_a_label_or_a_number_used_twice_fails_the_build():
     with pytest.raises(UserError, match="fig-a"):
         html(notebook(shown(curve("fig-a"))))
+    with pytest.raises(UserError, match=r"Figure\s6"):
+        html(notebook(shown(curve("fig-c", number=6)), shown(curve("fig-d", number=6))))
+
+
+def test_what_has_the_paper_s_number_keeps_it_and_the_rest_goes_on_from_there():
+    captions = html(notebook(shown(curve("fig-c", number=6)))).select("figcaption strong")
+    numbers = [caption.get_text().replace("\u00a0", " ") for caption in captions]
+    assert numbers == ["Figure 7.", "Table I.", "Figure 8.", "Table II.", "Figure 6."]
 
 
 def test_html_asks_no_network_and_runs_no_script():
@@ -169,8 +186,8 @@ def test_markup_in_a_value_reaches_both_outputs_as_text():
     hostile = pd.DataFrame({"name": [HOSTILE], HOSTILE: [1.5]})
     places = [
         shown(HOSTILE, "foot"),
-        shown(say("en", en=f"It is {literal(HOSTILE)}.")),
-        shown(Table(hostile, "tab-x", f"A {literal(HOSTILE)}.", note=literal(HOSTILE), wide=True)),
+        shown(say("It is {value}.", value=HOSTILE)),
+        shown(Table(hostile, "tab-x", "A {value}.", note="{value}", wide=True, value=HOSTILE)),
         shown(hostile),
         new_code_cell("x", outputs=[error]),
     ]
@@ -196,7 +213,7 @@ def test_a_rebuild_gives_the_same_bytes(exporter):
 
 def test_the_date_is_the_newest_run_s_else_source_date_epoch_and_never_the_clock_s(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1660089600")
-    assert "Dated: 14 March 2026" in html(notebook()).header.get_text()
+    assert "Dated: March 14, 2026" in html(notebook()).header.get_text()
     assert "Fecha: 10 de agosto de 2022" in pages(notebook(language="es", date=None))[0]
     monkeypatch.delenv("SOURCE_DATE_EPOCH")
     assert "Dated" not in html(notebook(date=None)).header.get_text()
@@ -204,11 +221,13 @@ def test_the_date_is_the_newest_run_s_else_source_date_epoch_and_never_the_clock
     assert not re.search(rb"(Create|Creation|Modify|Mod)Date", pdf)
 
 
-def test_a_language_keeps_its_own_cells_and_those_of_no_language():
+def test_each_markdown_cell_is_a_message_and_what_has_no_translation_stays(monkeypatch):
+    spanish = words_of.catalogue("es")
+    monkeypatch.setattr(words_of, "catalogue", lambda name: spanish if name == "es" else words_of.Catalog())
+    monkeypatch.setitem(spanish._messages, "#### Details\n\nText.", Message("", "#### Detalles\n\nTexto."))
     page = html(notebook(language="en"), language="es")
-    text = page.get_text()
-    assert page.h1.get_text() == "Un clasificador" and "Método" in text and "Method\n" not in text
-    assert "Details" in text and [h.get_text() for h in page.find_all("h2")] == ["I. Método", "References"]
+    assert "Detalles" in page.get_text() and "Details" not in page.get_text()
+    assert [h.get_text() for h in page.find_all("h2")] == ["I. Method", "II. References"]
     with pytest.raises(UserError, match="'fr'"):
         html(notebook(), language="fr")
 
@@ -239,7 +258,7 @@ def test_without_display_fonts_or_english_locale_figures_tables_html_and_pdf_are
     assert done.stdout.split() == digests
 
 
-@pytest.mark.parametrize("name", ["fmnist-html", "fmnist-pdf"])
+@pytest.mark.parametrize("name", ["fmnist-html", "fmnist_pdf"])
 def test_any_notebook_can_be_exported_through_the_registered_names(name):
     streams = [new_output("stream", name=n, text=f"on {n}") for n in ("stdout", "stderr")]
     plot = curve("fig-a").data  # without its metadata
@@ -258,7 +277,7 @@ def test_any_notebook_can_be_exported_through_the_registered_names(name):
     )
     output, resources = get_exporter(name)().from_notebook_node(nb, {"metadata": {"name": "plain"}})
     assert not resources.get("outputs")
-    if name == "fmnist-pdf":
+    if name == "fmnist_pdf":
         text = "\n".join(page.extract_text() for page in PdfReader(BytesIO(output)).pages)
     else:
         text = BeautifulSoup(output, "html.parser").body.get_text()
@@ -278,7 +297,7 @@ def test_large_drawings_travel_as_png_and_svg_bytes_depend_on_the_drawing_alone(
     ("value", "digits", "language", "sign", "text"),
     [
         (1234.567, 2, "en", "", "1,234.57"),
-        (1204298, 0, "es", "", "1\u202f204\u202f298"),
+        (1204298, 0, "es", "", "1.204.298"),
         (-0.5, 1, "es", "+", "−0,5"),
         (0.5, 1, "en", "+", "+0.5"),
         (float("nan"), 1, "es", "", "—"),
@@ -293,19 +312,86 @@ def test_numeric_columns_are_told_from_names_and_dashes():
     assert not looks_numeric(["CNN3-512-0.1", "1"]) and not looks_numeric(["—", ""])
 
 
-@pytest.mark.skipif(not BROWSER, reason="no chromium here")
-def test_a_phone_shows_the_article_without_sideways_scrolling(tmp_path):
-    (tmp_path / "article.html").write_text(str(html(notebook(markdown("`" + "x" * 200 + "`")))))
-    (tmp_path / "phone.html").write_text(
-        """<iframe src="article.html" style="width: 390px; height: 800px; border: 0"></iframe><p></p><script>
-        onload = () => { const page = document.querySelector("iframe").contentDocument.documentElement;
-        document.querySelector("p").textContent = `${page.scrollWidth} of ${page.clientWidth}`; }</script>"""
-    )
-    options = (
-        "--headless --no-sandbox --disable-gpu --no-first-run --hide-scrollbars "
-        "--disable-background-networking --disable-component-update --disable-sync "
-        "--allow-file-access-from-files --dump-dom"
-    )
-    command = [BROWSER, *options.split(), f"--user-data-dir={tmp_path}", (tmp_path / "phone.html").as_uri()]
-    page = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert "<p>390 of 390</p>" in page.stdout
+def test_the_pdf_tells_ears_and_archives_what_they_ask_for():
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(markdown("A side of $n_k$ and $x^2 = 4$ pixels.")))
+    document = PdfReader(BytesIO(pdf))
+    claimed = document.trailer["/Root"]["/Metadata"].get_object().get_data().decode()
+    assert "<pdfuaid:part>1<" in claimed and "<pdfaid:part>2<" in claimed and "<pdfaid:conformance>A<" in claimed
+    assert document.trailer["/Root"]["/Lang"] == "en" and document.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    elements = list(walked(document.trailer["/Root"]["/StructTreeRoot"]["/K"]))
+    alternatives = {kind: {e.get("/Alt") for e in elements if e.get("/S") == kind} for kind in ("/Formula", "/Figure")}
+    assert alternatives["/Formula"] == {"28 times 28", "a squared", "n sub k", "x squared equals 4", "L"}
+    assert {"A curve of fig-a", "A curve of fig-b"} <= alternatives["/Figure"]
+
+
+def walked(element):
+    """Yield the elements of a PDF's structure tree."""
+    element = element.get_object() if hasattr(element, "get_object") else element
+    if isinstance(element, list):
+        for child in element:
+            yield from walked(child)
+    elif isinstance(element, dict):
+        yield element
+        yield from walked(element.get("/K", []))
+
+
+def test_a_formula_is_said_in_the_words_of_its_own_comment():
+    assert spoken("% half of a\n\\frac{a}{2}", "en") == "half of a"
+    assert spoken("\\frac{a}{2} \\times \\mathcal{L}_{10}", "es") == "a sobre 2 por L sub 10"
+
+
+def test_stock_nbconvert_finds_the_alternative_text_of_a_figure():
+    cell = shown(Figure(plt.figure(), "fig-x", "{name}.", "A view of {name}", name="CNN3-512 & co"))
+    assert "<title>A view of CNN3-512 &amp; co</title>" in cell.outputs[0].data.pop("image/svg+xml")
+    page, _ = get_exporter("html")(template_name="classic").from_notebook_node(new_notebook(cells=[cell]))
+    assert [image["alt"] for image in BeautifulSoup(page, "html.parser").find_all("img")] == ["A view of CNN3-512 & co"]
+
+
+def test_a_notebook_shows_caption_and_number_as_markdown_which_an_article_sets_once(monkeypatch):
+    outputs = []
+
+    def show(data, metadata, raw):
+        outputs.append(new_output("display_data", data=data, metadata=metadata))
+
+    monkeypatch.setattr("fmnist_lib.press.display.display", show)
+    Figure(plt.figure(), "fig-c", "Loss.", "A curve", 6)._ipython_display_()
+    Table(frame(), "tab-c", "Ours.", number=2)._ipython_display_()
+    told = [output.data.get("text/markdown", "").replace("\u00a0", " ") for output in outputs]
+    assert told == ["", '<a id="fig-c"></a>**Figure 6.** Loss.', '<a id="tab-c"></a>**Table II.** Ours.', ""]
+    page = html(new_notebook(cells=[new_code_cell("", outputs=outputs)]))
+    assert page.main.get_text().count("Ours.") == 1
+
+
+@pytest.mark.slow
+def test_jupyterlab_s_menu_offers_two_articles_and_its_route_gives_them(tmp_path):
+    nbformat.write(notebook(), tmp_path / "article.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = "--no-browser --allow-root --ip=127.0.0.1 --IdentityProvider.token="
+    options += f" --port={port} --ServerApp.root_dir={tmp_path} --ServerApp.disable_check_xsrf=True"
+    command = [sys.executable, "-m", "jupyter_server", *options.split()]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            offered = json.loads(fetched(f"http://127.0.0.1:{port}/api/nbconvert"))
+            assert {name for name in offered if "fmnist" in name} == {"fmnist_html", "fmnist_pdf"}
+            for name, beginning in ("fmnist_html", b"<!doctype html>"), ("fmnist_pdf", b"%PDF"):
+                made = fetched(f"http://127.0.0.1:{port}/nbconvert/{name}/article.ipynb")
+                assert made.startswith(beginning)
+        finally:
+            server.terminate()
+
+
+def fetched(address: str, patience: float = 60) -> bytes:
+    """Read an address, waiting for its server to start."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=patience) as answer:
+                return answer.read()
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)

@@ -22,7 +22,6 @@ from fmnist_lib import (
     UserError,
     answers,
     checkpoints,
-    figures,
     files,
     inventory,
     models,
@@ -33,6 +32,7 @@ from fmnist_lib import (
     tables,
     training,
 )
+from fmnist_lib.press import figures
 from fmnist_lib.protocol import Study
 from fmnist_lib.recipe import Recipe
 

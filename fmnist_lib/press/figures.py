@@ -9,9 +9,12 @@ import matplotlib.style
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from babel.numbers import get_decimal_symbol
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from matplotlib.transforms import Bbox
+
+from fmnist_lib.press.language import number, spoken, tr
 
 SINGLE, DOUBLE = 3.4, 7.0  # inches: the width of one column of the report, and of both
 INK, FAINT, GOLD, NEUTRAL = "#222222", "#bbbbbb", "#E69F00", "#666666"
@@ -20,25 +23,11 @@ MARKERS = {"CNN3": "o", "CNN5": "s", "CNN-Nahuel": "D", "ANN-Juan": "^"}
 ABOVE = {"loc": "lower right", "bbox_to_anchor": (1, 1), "alignment": "left"}  # a legend there hides nothing
 OFFSETS = [(side * dx, dy) for dx in (6, 14, 26, 50, 90) for side in (1, -1) for dy in range(-96, 97, 6)]
 OFFSETS.sort(key=lambda at: math.hypot(*at) + 40 * (at[1] < 0))  # of a name, in points: near, rather outwards
-WORDS = {
-    "en": dict(
-        sign=".", epoch="Epoch", loss="Loss", accuracy="Accuracy (%)", weight="Weight", paper="paper",
-        train_loss="training", val_loss="validation", again="retrained: {}", best="best epoch {}: {}",
-        seeds="mean of {} seeds; band: least to greatest", each="each seed", ours="ours, 95 % interval",
-        true="True class", said="Predicted class", taken="taken for {}\n{} %",
-    ),
-    "es": dict(
-        sign=",", epoch="Época", loss="Pérdida", accuracy="Exactitud (%)", weight="Peso", paper="artículo",
-        train_loss="entrenamiento", val_loss="validación", again="reentr.: {}", best="mejor época {}: {}",
-        seeds="media de {} semillas; banda: mínimo a máximo", each="cada semilla", ours="nuestro, IC 95 %",
-        true="Clase real", said="Clase predicha", taken="tomada por {}\n{} %",
-    ),
-}  # fmt: skip
 
 
 def use_style():
     """Load the report's style sheet: colours, fonts, names never read as math, SVG alike in every build."""
-    matplotlib.style.use("fmnist_lib.article")
+    matplotlib.style.use("fmnist_lib.press.article")
 
 
 def colour(model: str) -> str:
@@ -58,10 +47,10 @@ def look(model: str) -> dict:
     return drawn | ({"markerfacecolor": "white", "linestyle": "--"} if grid and float(grid[3]) != 0.1 else {})
 
 
-def ticks(language: str) -> ScalarFormatter:
+def ticks() -> ScalarFormatter:
     """Return a formatter of ticks that writes the language's decimal sign."""
-    formatter = ScalarFormatter()
-    formatter.fix_minus = lambda text: ScalarFormatter.fix_minus(text).replace(".", WORDS[language]["sign"])
+    formatter, sign = ScalarFormatter(), get_decimal_symbol(spoken())
+    formatter.fix_minus = lambda text: ScalarFormatter.fix_minus(text).replace(".", sign)
     return formatter
 
 
@@ -76,73 +65,74 @@ def samples(fig, images, labels, class_names, columns: int = 8):
     return fig
 
 
-def mistakes(fig, images, labels, predicted, confidence, class_names, count=12, columns=6, language="en"):
+def mistakes(fig, images, labels, predicted, confidence, class_names, count=12, columns=6):
     """Show the most confident mistakes: the class above, what it was taken for (% rounded down) below."""
     wrong = np.flatnonzero(labels != predicted)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
     samples(fig, images[worst], labels[worst], class_names, columns)
     for ax, i in zip(fig.axes, worst, strict=False):
-        percent = f"{math.floor(1e4 * confidence[i]) / 100:.2f}".replace(".", WORDS[language]["sign"])
-        ax.set_xlabel(WORDS[language]["taken"].format(class_names[predicted[i]], percent), size=7)
+        percent = number(math.floor(1e4 * confidence[i]) / 100, 2)
+        ax.set_xlabel(tr("taken for {}\n{} %").format(class_names[predicted[i]], percent), size=7)
     return fig
 
 
-def filters(ax, weights, columns: int = 8, language="en"):
+def filters(ax, weights, columns: int = 8):
     """Show first-layer filters [n, k, k] in rows of ``columns``; a dash marks the negative weights."""
     apart = np.pad(weights, ((0, 0), (0, 1), (0, 1)), constant_values=np.nan)
     mosaic = np.vstack([np.hstack(row) for row in apart.reshape(-1, columns, *apart.shape[1:])])[:-1, :-1]
     limit, (y, x) = np.abs(weights).max(), np.nonzero(mosaic < 0)
     shown = ax.imshow(mosaic, cmap="RdBu_r", vmin=-limit, vmax=limit)
     ax.scatter(x, y, 5, np.where(mosaic[y, x] < -limit / 2, "white", INK), marker="_", linewidths=0.6)
-    ax.figure.colorbar(shown, ax=ax, label=WORDS[language]["weight"], format=ticks(language), aspect=30)
+    ax.figure.colorbar(shown, ax=ax, label=tr("Weight"), format=ticks(), aspect=30)
     ax.axis("off")
     return ax
 
 
-def confusion(ax, counts, class_names, language="en"):
+def confusion(ax, counts, class_names):
     """Draw counts [true, predicted], toned by their share of the row on a scale that shows rare errors."""
     share = counts / np.maximum(np.sum(counts, axis=1, keepdims=True), 1)
     texts = {"annot": np.where(counts, counts, "·"), "fmt": "", "annot_kws": {"size": 7}}
     sns.heatmap(share**0.5, ax=ax, cmap="Blues", vmin=0, vmax=1, cbar=False, square=True, **texts)
     ax.set_xticks(ax.get_xticks(), class_names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(ax.get_yticks(), class_names, rotation=0)
-    ax.set(xlabel=WORDS[language]["said"], ylabel=WORDS[language]["true"])
+    ax.set(xlabel=tr("Predicted class"), ylabel=tr("True class"))
     ax.tick_params(length=0)
     return ax
 
 
-def loss_curves(ax, histories, best_epoch=None, retraining=None, model="CNN3-512-0.1", language="en"):
+def loss_curves(ax, histories, best_epoch=None, retraining=None, model="CNN3-512-0.1"):
     """Draw training and validation loss by epoch, the best one marked (Figure 6).
 
     One history is drawn as lines, several as their mean in a band from the least to the greatest. Without a
     ``best_epoch`` it is that of minimum (mean) validation loss. ``retraining`` is a history to lay over them.
     """
-    words, hue, shown = WORDS[language], colour(model), {}
-    for column, line, fill in ("train_loss", "--", "white"), ("val_loss", "-", GOLD):
+    hue, shown = colour(model), {}
+    drawn = ("train_loss", tr("training"), "--", "white"), ("val_loss", tr("validation"), "-", GOLD)
+    for column, name, line, fill in drawn:
         seeds = pd.concat([h.set_index("epoch")[column] for h in histories], axis=1, join="inner")
         mean = seeds.mean(axis=1, skipna=False)
-        (shown[words[column]],) = ax.plot(mean.index, mean, line, color=hue)
+        (shown[name],) = ax.plot(mean.index, mean, line, color=hue)
         if len(histories) > 1:
             ax.fill_between(mean.index, seeds.min(axis=1), seeds.max(axis=1), fc=hue, alpha=0.25, lw=0)
         if retraining is not None:
             (dots,) = ax.plot(retraining["epoch"], retraining[column], "o-", color=GOLD, linewidth=0.8)
             dots.set(markersize=3, markerfacecolor=fill, markeredgecolor=INK, markeredgewidth=0.5)
-            shown[words["again"].format(words[column])] = dots
+            shown[tr("retrained: {}").format(name)] = dots
     best = best_epoch or (mean.idxmin() if mean.notna().any() else None)
     if best is not None:
         ax.axvline(best, color=FAINT, linewidth=0.8, zorder=0)
         ax.plot(best, mean[best], "*", color=GOLD, markeredgecolor=INK, markeredgewidth=0.6, markersize=9)
-        text = words["best"].format(best, f"{mean[best]:.3f}".replace(".", words["sign"]))
+        text = tr("best epoch {}: {}").format(best, number(mean[best], 3))
         offset, side = (-4, "right") if best > mean.index.max() / 2 else (4, "left")  # where there is room
         ax.annotate(text, (best, 1), (offset, -2), ("data", "axes fraction"), "offset points", ha=side, va="top")
-    ax.set(xlabel=words["epoch"], ylabel=words["loss"], xlim=(0, mean.index.max() + 1), ylim=(0, None))
-    ax.yaxis.set_major_formatter(ticks(language))
-    band = words["seeds"].format(len(histories)) if len(histories) > 1 else None
+    ax.set(xlabel=tr("Epoch"), ylabel=tr("Loss"), xlim=(0, mean.index.max() + 1), ylim=(0, None))
+    ax.yaxis.set_major_formatter(ticks())
+    band = tr("mean of {} seeds; band: least to greatest").format(len(histories)) if len(histories) > 1 else None
     ax.legend(shown.values(), shown.keys(), ncols=2, title=band, **ABOVE)
     return ax
 
 
-def accuracy_against(ax, frame, x, label=None, language="en"):
+def accuracy_against(ax, frame, x, label=None):
     """Draw accuracy with its interval against column ``x``, logarithmic where it spans more than ten-fold.
 
     ``frame`` has columns model, x, accuracy, low, high. A dozen models want 7.0 × 3 in.
@@ -154,8 +144,8 @@ def accuracy_against(ax, frame, x, label=None, language="en"):
         ax.set_xscale("log")
         ax.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_formatter=NullFormatter())
     for axis in ax.xaxis, ax.yaxis:
-        axis.set_major_formatter(ticks(language))
-    ax.set(xlabel=label or x, ylabel=WORDS[language]["accuracy"], ymargin=0.2)
+        axis.set_major_formatter(ticks())
+    ax.set(xlabel=label or x, ylabel=tr("Accuracy (%)"), ymargin=0.2)
     return name_points(ax, frame, x)
 
 
@@ -179,22 +169,22 @@ def name_points(ax, frame, x):
     return ax
 
 
-def against_paper(ax, frame, quantity="accuracy", language="en"):
-    """Draw each model's value in the paper beside ours with its 95 % interval, in the frame's order.
+def against_paper(ax, frame):
+    """Draw each model's accuracy in the paper beside ours with its 95 % interval, in the frame's order.
 
     ``frame`` has columns model, paper, ours, low, high and, if wanted, each: a list of every seed's value.
     """
-    words, rows = WORDS[language], np.arange(len(frame))
-    shown = {words["ours"]: ax.plot([], [], "o-", color=NEUTRAL)[0]}
+    rows = np.arange(len(frame))
+    shown = {tr("ours, 95 % interval"): ax.plot([], [], "o-", color=NEUTRAL)[0]}
     for y, row in zip(rows, frame.to_dict("records"), strict=True):
         hue, each = colour(row["model"]), row.get("each", [])
         ax.plot([row["low"], row["high"]], [y, y], "-", color=hue)
         ax.plot(row["ours"], y, **look(row["model"]) | {"linestyle": ""})
         if len(each):
-            shown[words["each"]] = ax.scatter(each, [y + 0.3] * len(each), 4, hue, linewidths=0, alpha=0.7)
-    (shown[words["paper"]],) = ax.plot(frame["paper"], rows, "x", color=INK, markersize=5)
-    ax.set(xlabel=words[quantity], yticks=rows, yticklabels=frame["model"], ylim=(len(frame) - 0.4, -0.6))
-    ax.xaxis.set_major_formatter(ticks(language))
+            shown[tr("each seed")] = ax.scatter(each, [y + 0.3] * len(each), 4, hue, linewidths=0, alpha=0.7)
+    (shown[tr("the paper")],) = ax.plot(frame["paper"], rows, "x", color=INK, markersize=5)
+    ax.set(xlabel=tr("Accuracy (%)"), yticks=rows, yticklabels=frame["model"], ylim=(len(frame) - 0.4, -0.6))
+    ax.xaxis.set_major_formatter(ticks())
     ax.grid(axis="y")
     ax.legend(shown.values(), shown.keys(), ncols=3, **ABOVE)
     return ax

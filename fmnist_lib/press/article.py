@@ -9,60 +9,51 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from babel.dates import format_date
 from bs4 import BeautifulSoup
 from nbconvert.filters import strip_ansi
+from nbformat import NotebookNode
 
 from fmnist_lib import UserError
-from fmnist_lib.display import literal, looks_numeric
+from fmnist_lib.press.display import looks_numeric, numbered
+from fmnist_lib.press.language import LANGUAGES, literal, tr
 
-WORDS = {
-    "en": {
-        "figure": "Figure",
-        "table": "Table",
-        "equation": "Eq.",
-        "contents": "Contents",
-        "skip": "Skip to the text",
-        "undescribed": "Plot without a description",
-        "dated": "Dated: {day} {month} {year}",
-        "months": "January February March April May June July August September October November December",
-    },
-    "es": {
-        "figure": "Figura",
-        "table": "Tabla",
-        "equation": "Ec.",
-        "contents": "Contenido",
-        "skip": "Ir al texto",
-        "undescribed": "Gráfico sin descripción",
-        "dated": "Fecha: {day} de {month} de {year}",
-        "months": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
-    },
-}
 PLACES = ("abstract", "stamp", "foot", "date")  # the tags of cells with a place of their own
 MIMES = ("image/svg+xml", "image/png", "image/jpeg", "text/html", "text/markdown", "text/latex", "text/plain")
+WORDS = {
+    "dated": "Dated: {}",
+    "skip": "Skip to the text",
+    "contents": "Contents",
+    "table": "Table",
+    "scroll": "scroll for more",
+    "references": "References",
+    "undescribed": "Plot without a description",
+}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def compose(nb, language: str) -> dict:
-    """Read a notebook into an article: front matter and blocks of one language, their Markdown as it is.
+    """Read a notebook into an article in a language: front matter and blocks, their Markdown as it is.
 
-    With an abstract, the second paragraph of the title's cell is the authors' line. Raises UserError on an
-    unknown language or a label used twice.
+    Markdown cells are translated, each as one message. With an abstract, the second paragraph of the title's cell is
+    the authors' line. Raises UserError on an unknown language or a label used twice.
     """
-    if language not in WORDS:
-        raise UserError(f"no report language {language!r}", f"use one of: {', '.join(WORDS)}")
-    cells = [cell for cell in nb.cells if language in _tags(cell) or not _tags(cell) & WORDS.keys()]
+    if language not in LANGUAGES:
+        raise UserError(f"no report language {language!r}", f"use one of: {', '.join(LANGUAGES)}")
+    cells = [NotebookNode(cell, source=tr(cell.source, language)) for cell in nb.cells]
     front = {name: "\n\n".join(_words(cell) for cell in cells if name in _tags(cell)) for name in PLACES}
     front |= {"title": "", "byline": ""}
-    blocks = []
+    blocks, day = [], _date(front["date"])
     for cell in (cell for cell in cells if not _tags(cell) & set(PLACES)):
         if cell.cell_type == "markdown" and cell.source.startswith("# ") and not front["title"]:
             front["title"], front["byline"], rest = _title(cell.source, authors=bool(front["abstract"]))
             blocks.append({"kind": "text", "text": rest})
         else:
             blocks += _blocks(cell)
-    words = {"language": language, **WORDS[language]}
+    words = {name: tr(text, language) for name, text in WORDS.items()} | {"language": language}
+    words["dated"] = words["dated"].format(format_date(day, "long", locale=language)) if day else ""
     article = {name: {"kind": "front", "text": text} for name, text in front.items()}
-    return article | {"words": words, "day": _date(front["date"]), "blocks": blocks, "labels": _number(blocks, words)}
+    return article | {"words": words, "day": day, "blocks": blocks, "labels": _number(blocks, language)}
 
 
 def _tags(cell) -> set[str]:
@@ -100,9 +91,10 @@ def _blocks(cell) -> Iterator[dict]:
 
 
 def _shown(output) -> Iterator[dict]:
-    """Read one display output as a figure, a table, Markdown or plain text; a widget shows nothing."""
-    mime = next((m for m in MIMES if m in output.data and WIDGET not in output.data), "")
-    value, caption = output.data.get(mime), output.metadata.get("fmnist", {})
+    """Read one display output as a figure, a table, Markdown or plain text; a widget or a caption shows nothing."""
+    shown = WIDGET not in output.data and "captions" not in output.metadata  # a caption is set with what it names
+    mime = next((m for m in MIMES if shown and m in output.data), "")
+    value, caption = output.data.get(mime), {"count": 0, **output.metadata.get("fmnist", {})}
     if mime.startswith("image/"):
         file = os.path.basename(output.metadata.get("filenames", {}).get(mime, ""))
         yield {**caption, "kind": "figure", "mime": mime, "data": value, "file": file}
@@ -134,26 +126,21 @@ def _cell(cell) -> dict:
     return {"text": text, "head": cell.name == "th", **spans}
 
 
-def _number(blocks: list[dict], words: dict) -> dict[str, str]:
-    """Number the labelled figures, tables and equations; map each label to the words of a reference to it."""
-    labels, counts = {}, {"figure": 0, "table": 0}
-    for block in blocks:
-        kind = block["kind"]
-        if kind in counts and "label" in block:
-            counts[kind] += 1
-            count = roman(counts[kind]) if kind == "table" else counts[kind]
-            block["number"] = f"{words[kind]}\u00a0{count}"
-            if block["label"] in labels:
-                raise UserError(f"the label {block['label']!r} is used twice", "rename one of the two")
-            labels[block["label"]] = block["number"]
+def _number(blocks: list[dict], language: str) -> dict[str, str]:
+    """Number the labelled figures, tables and equations; map each label to the words of a reference to it.
+
+    Those that were given a number keep it, the others go on from the highest.
+    """
+    labels, labelled = {}, [block for block in blocks if block["kind"] in ("figure", "table") and "label" in block]
+    counts = {kind: max((b["count"] for b in labelled if b["kind"] == kind), default=0) for kind in ("figure", "table")}
+    for block in labelled:
+        counts[block["kind"]] += not block["count"]
+        block["number"] = numbered(block["kind"], block["count"] or counts[block["kind"]], language)
+        if block["label"] in labels or block["number"] in labels.values():
+            raise UserError(f"{block['label']!r} is used twice, or {block['number']} is", "rename one of the two")
+        labels[block["label"]] = block["number"]
     equations = re.findall(r"\{#(eq-[\w-]+)\}", "\n".join(b.get("text", "") for b in blocks))
-    return labels | {name: f"{words['equation']}\u00a0({n})" for n, name in enumerate(equations, 1)}
-
-
-def roman(n: int) -> str:
-    """Write 4 as IV."""
-    numerals = ((50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
-    return next((numeral + roman(n - value) for value, numeral in numerals if n >= value), "")
+    return labels | {name: f"{tr('Eq.', language)}\u00a0({n})" for n, name in enumerate(equations, 1)}
 
 
 def _date(shown: str) -> datetime | None:

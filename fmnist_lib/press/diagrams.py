@@ -7,21 +7,13 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.lib.stride_tricks import sliding_window_view
 
+from fmnist_lib.press.language import tr
+
 INK, LINE = "#222222", "#888888"
 WHITE, BLUE, ORANGE, GREEN, GREY = "#ffffff", "#cfe5f3", "#fbd3a8", "#bfe5d2", "#e9e9e9"
 KINDS = {"Conv": "#a9d0e8", "MaxPool": "#d5ead9", "Linear": "#f7c59f", "": "#ededed"}
 STAGES = ("convolution", "activation", "pooling")
 PITCH = 8.0  # from block to block of an architecture, in units of the drawing
-WORDS = {
-    "en": dict(
-        input="input", kernel="kernel", output="output", maximum="largest", channel="channel {}",
-        convolution="convolution", activation="activation", pooling="pooling",
-    ),
-    "es": dict(
-        input="entrada", kernel="filtro", output="salida", maximum="mayor", channel="canal {}",
-        convolution="convolución", activation="activación", pooling="reducción",
-    ),
-}  # fmt: skip
 
 
 def size(shape) -> str:
@@ -60,19 +52,19 @@ def arrow(ax, start, end):
     ax.annotate("", end, start, arrowprops=style)
 
 
-def convolution(ax, image, kernel, at=(0, 0), language="en"):
+def convolution(ax, image, kernel, at=(0, 0)):
     """Draw image ∗ kernel, as the networks compute it, with the output element ``at`` worked out (Figure 1).
 
     The kernel is laid over the image as it is, not flipped, and never leaves it. Ready at 3.4 × 2.5 in.
     """
-    image, kernel, words = np.asarray(image), np.asarray(kernel), WORDS[language]
+    image, kernel = np.asarray(image), np.asarray(kernel)
     output = np.einsum("ijkl,kl->ij", sliding_window_view(image, kernel.shape), kernel)
     (height, width), (tall, wide), (row, column) = image.shape, kernel.shape, at
     window = np.s_[row : row + tall, column : column + wide]
     (kx, ky), (ox, oy) = (width + 1.6, (height - tall) / 2), (width + wide + 3.2, tall / 2 - 0.5)
-    cells(ax, image, 0, 0, words["input"], lit(image, window, ORANGE))
-    cells(ax, kernel, kx, ky, words["kernel"], lit(kernel, np.s_[:], BLUE))
-    cells(ax, output, ox, oy, words["output"], lit(output, at, GREEN))
+    cells(ax, image, 0, 0, tr("input"), lit(image, window, ORANGE))
+    cells(ax, kernel, kx, ky, tr("kernel"), lit(kernel, np.s_[:], BLUE))
+    cells(ax, output, ox, oy, tr("output"), lit(output, at, GREEN))
     for x, y, columns, rows in (column, row, wide, tall), (kx, ky, wide, tall), (ox + column, oy + row, 1, 1):
         frame(ax, x, y, columns, rows)
     ax.text(kx - 0.8, height / 2, "∗", ha="center", va="center", size=13)
@@ -95,45 +87,45 @@ def worked_out(window, kernel, result) -> str:
     return (f"{result:g} = " + re.sub(r"-[^ ·\n]+", r"(\g<0>)", lines)).replace("-", "−")
 
 
-def max_pooling(ax, matrix, language="en"):
+def max_pooling(ax, matrix):
     """Draw 2×2 max pooling of a matrix of even sides, each block in the tint of its maximum (Figure 3).
 
     Ready at 3.4 × 1.7 in.
     """
-    matrix, words = np.asarray(matrix), WORDS[language]
+    matrix = np.asarray(matrix)
     height, width = matrix.shape
     output = matrix.reshape(height // 2, 2, width // 2, 2).max(axis=(1, 3))
     row, column = np.indices(output.shape)
     tints = np.array([BLUE, ORANGE, GREY, GREEN])[row % 2 * 2 + column % 2]
     x, y = width + 3, height / 4
-    cells(ax, matrix, 0, 0, words["input"], tints.repeat(2, axis=0).repeat(2, axis=1))
-    cells(ax, output, x, y, words["output"], tints)
+    cells(ax, matrix, 0, 0, tr("input"), tints.repeat(2, axis=0).repeat(2, axis=1))
+    cells(ax, output, x, y, tr("output"), tints)
     for row, column in np.ndindex(output.shape):
         frame(ax, 2 * column, 2 * row, 2, 2)
         frame(ax, x + column, y + row, 1, 1)
     arrow(ax, (width + 0.4, height / 2), (x - 0.4, height / 2))
-    ax.text(x - 1.5, height / 2 - 0.2, words["maximum"], ha="center", va="bottom")
+    ax.text(x - 1.5, height / 2 - 0.2, tr("largest"), ha="center", va="bottom")
     return board(ax, x + output.shape[1], -1.3, height + 0.1)
 
 
-def conv_layer(ax, image, convolved, activated, pooled, channels=(0, 1, 2), language="en"):
+def conv_layer(ax, image, convolved, activated, pooled, channels=(0, 1, 2)):
     """Show a real image [h, w] going through the three stages of a convolutional layer (Figure 2).
 
     The stages are arrays [channel, h, w], of which ``channels`` are shown, all with pixels of one size.
     Blue is negative, red positive, on one scale for each stage. Ready at 7.0 × 3.4 in.
     """
-    words, side = WORDS[language], max(image.shape + convolved.shape[1:])
+    side = max(image.shape + convolved.shape[1:])
     centres = side * (0.5 + 1.12 * np.arange(len(channels)))
     picture(ax, image, side / 2, centres.mean(), cmap="gray_r")
-    caption(ax, side / 2, centres.mean() - image.shape[0] / 2 - 1, words["input"], image.shape)
+    caption(ax, side / 2, centres.mean() - image.shape[0] / 2 - 1, tr("input"), image.shape)
     for column, (name, stage) in enumerate(zip(STAGES, (convolved, activated, pooled), strict=True), 1):
         limit, x = np.abs(stage).max(), side * (0.5 + 2 * column)
-        caption(ax, x, -1, words[name], stage.shape)
+        caption(ax, x, -1, tr(name), stage.shape)
         for y, channel in zip(centres, channels, strict=True):
             picture(ax, stage[channel], x, y, cmap="RdBu_r", vmin=-limit, vmax=limit)
             arrow(ax, (x - 1.47 * side, y if column > 1 else centres.mean()), (x - 0.53 * side, y))
     for y, channel in zip(centres, channels, strict=True):
-        ax.text(x + 0.55 * side, y, words["channel"].format(channel), va="center")
+        ax.text(x + 0.55 * side, y, tr("channel {}").format(channel), va="center")
     return board(ax, x + 1.4 * side, -0.45 * side, centres[-1] + 0.52 * side)
 
 
@@ -145,13 +137,13 @@ def picture(ax, pixels, x, y, **scale):
     frame(ax, left, top, width, height, edgecolor=LINE, linewidth=0.6)
 
 
-def architecture(ax, layers, input_shape=(1, 28, 28), language="en"):
+def architecture(ax, layers, input_shape=(1, 28, 28)):
     """Draw a network from its layers' names and output shapes (Figure 5). Ready at 7.0 × 1.8 in.
 
     ``layers`` lists pairs such as ("Conv2d 1→32, 3×3", (32, 28, 28)). A layer that neither changes the shape
     nor learns a matrix is named under its block. Heights: the root of a side, the logarithm of a length.
     """
-    blocks = merged([(WORDS[language]["input"], input_shape), *layers])
+    blocks = merged([(tr("input"), input_shape), *layers])
     edges = []
     for slot, (shape, names) in enumerate(blocks):
         x = PITCH * (slot + 0.5)

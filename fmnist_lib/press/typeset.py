@@ -1,31 +1,25 @@
-"""Export an executed notebook as an article: self-contained HTML, or PDF through Typst.
+"""Set an article's Markdown as HTML or Typst, its sections, equations and references resolved on the way.
 
 pandoc parses all the article's Markdown in one go, each piece on its own as a notebook does; sections,
 equations and references are resolved in that tree, and pandoc writes it out again: so both outputs carry the
-same numbers. The templates only lay out.
+same numbers.
 """
 
 import json
 import re
-import tempfile
-from pathlib import Path
 
 import pypandoc
-import typst
-from nbconvert.exporters import TemplateExporter
 from nbformat.v4 import new_markdown_cell, new_notebook, writes
-from pandocfilters import Header, Link, Para, RawBlock, RawInline, Str, stringify, walk
-from traitlets import List, Unicode
-from traitlets.config import Config
+from pandocfilters import Header, Link, Math, Para, RawBlock, RawInline, Str, stringify, walk
 
 from fmnist_lib import UserError
-from fmnist_lib.article import PLACES, compose, roman
+from fmnist_lib.press.article import PLACES
+from fmnist_lib.press.display import roman
+from fmnist_lib.press.formulas import spoken
 
-MARKDOWN = "ipynb-raw_html+citations+smart"
+MARKDOWN = "ipynb-raw_html-citations+smart"
 WRITERS = {"html5": ("html5", "--mathml"), "typst": ("typst", "--shift-heading-level-by=-1")}
 PROSE = ("text", "caption", "note", "alt")  # the fields of a block that hold Markdown
-UNNUMBERED = ("References", "Referencias")
-PLAIN = ["", [], []]  # no identifier, classes or attributes
 BREAK = "\x1e"  # ASCII's record separator, between pieces on their way through pandoc
 
 
@@ -38,7 +32,7 @@ def typeset(article: dict, to: str) -> dict:
     pieces = [(block, name) for block in (*front, *article["blocks"]) for name in PROSE if block.get(name)]
     cells = [new_markdown_cell(block[name].replace(BREAK, "")) for block, name in pieces]
     tree = json.loads(_pandoc(writes(new_notebook(cells=cells)), MARKDOWN, "json"))
-    resolve, content = _Resolver(article["labels"]), []
+    resolve, content = _Resolver(article["labels"], article["words"]), []
     for (block, name), cell in zip(pieces, tree["blocks"], strict=True):
         part = cell["c"][1]
         if block is article["title"]:
@@ -66,27 +60,32 @@ def _pandoc(source: str, read: str, write: str, *options: str) -> str:
         raise UserError(f"pandoc: {warning or error}", "correct the TeX or the Markdown") from error
 
 
+def quoted(text: str) -> str:
+    """Write a string literal as Typst and CSS read it."""
+    return json.dumps(re.sub(r"[\0-\x08\x0b-\x1f]", " ", text), ensure_ascii=False)
+
+
 class _Resolver:
     """Number the sections; turn references and labelled equations into links and targets, as a pandoc filter.
 
     `cited` and `targets` collect identifiers; `sections` lists level, identifier and words for the contents.
     """
 
-    def __init__(self, labels: dict[str, str]):
-        self.labels, self.targets = labels, {name for name in labels if not name.startswith("eq-")}
+    def __init__(self, labels: dict[str, str], words: dict[str, str]):
+        self.labels, self.words, self.targets = labels, words, {name for name in labels if not name.startswith("eq-")}
         self.cited, self.sections, self.path = set(), [], []
 
     def __call__(self, kind: str, content, to: str, meta: dict):
-        if kind == "Para":
-            return self.equation(content, to)
-        change = {"Header": self.header, "Cite": self.cite, "Link": self.link, "Image": self.link}.get(kind)
+        if kind in ("Para", "Math"):
+            return (self.equation if kind == "Para" else self.math)(content, to)
+        change = {"Header": self.header, "Link": self.link, "Image": self.link}.get(kind)
         return change(*content) if change else None
 
     def header(self, level: int, attributes: list, words: list) -> dict:
         """Number a section I., A., 1., by its place below the title; never skip a level."""
         depth = max(1, min(level - 1, len(self.path) + 1))
         self.path = [*self.path, 0][:depth]
-        if stringify(words) not in UNNUMBERED:
+        if stringify(words) != self.words["references"]:
             self.path[-1] += 1
             mark = (roman, lambda n: chr(64 + n), str)[min(depth, 3) - 1](self.path[-1])
             words = [Str(f"{mark}. "), *words]
@@ -109,68 +108,16 @@ class _Resolver:
         }[to]
         return Para([RawInline(to, before), content[0], RawInline(to, after)])
 
-    def cite(self, references: list, words: list) -> list:
-        """Turn [@fig-a; @tab-b] into links; a bare @name that is no label is text."""
-        names = [reference["citationId"] for reference in references]
-        if references[0]["citationMode"]["t"] == "AuthorInText" and names[0] not in self.labels:
-            return words
-        links = [self.link(PLAIN, [Str(self.labels.get(name, name))], [f"#{name}", ""]) for name in names]
-        return [part for link in links for part in (Str(", "), link)][1:]
+    def math(self, content: list, to: str) -> list | None:
+        """Give a formula its alternative text; MathML is read out as it is."""
+        if to != "typst":
+            return None
+        said = quoted(spoken(content[1], self.words["language"]))
+        return [RawInline(to, f"#[#set math.equation(alt: {said})\n"), Math(*content), RawInline(to, "];")]
 
     def link(self, attributes: list, words: list, target: list) -> dict:
-        """Remember a target within the article; an image from elsewhere becomes a link as well."""
+        """Name a target within the article by its number; an image from elsewhere becomes a link as well."""
+        name = target[0].removeprefix("#")
         if target[0].startswith("#"):
-            self.cited.add(target[0][1:])
-        return Link(attributes, words, target)
-
-
-class ArticleExporter(TemplateExporter):
-    """Set a notebook by one of the templates beside this file."""
-
-    language = Unicode(help="en or es; else the notebook's parameter `language`").tag(config=True)
-    extra_template_basedirs = List([str(Path(__file__).parent / "templates")]).tag(config=True)
-    to = "html5"
-
-    def default_filters(self):
-        yield from super().default_filters()
-        yield "article", self.article
-        yield "quote", lambda text: json.dumps(re.sub(r"[\0-\x08\x0b-\x1f]", " ", text), ensure_ascii=False)
-
-    def article(self, nb) -> dict:
-        """Read and set a notebook in its language."""
-        parameters = nb.metadata.get("papermill", {}).get("parameters", {})
-        return typeset(compose(nb, self.language or parameters.get("language", "en")), self.to)
-
-
-class ArticleHTMLExporter(ArticleExporter):
-    """Export a self-contained HTML article: MathML, inline figures, no script, no network."""
-
-    export_from_notebook = "Article (HTML)"
-    output_mimetype = "text/html"
-    file_extension = Unicode(".html").tag(config=True)
-    template_name = Unicode("article_html").tag(config=True, affects_template=True)
-
-
-class ArticlePDFExporter(ArticleExporter):
-    """Export a two-column PDF article through Typst."""
-
-    export_from_notebook = "Article (PDF)"
-    output_mimetype = "application/pdf"
-    file_extension = Unicode(".pdf").tag(config=True)
-    template_name = Unicode("article_typst").tag(config=True, affects_template=True)
-    template_extension = Unicode(".typ.j2").tag(config=True, affects_environment=True)
-    to = "typst"
-
-    @property
-    def default_config(self):
-        return Config({"ExtractOutputPreprocessor": {"enabled": True}})  # figures as files beside the source
-
-    def from_notebook_node(self, nb, resources=None, **kw) -> tuple[bytes, dict]:
-        """Write the Typst source with its figures into a folder of its own, and compile it."""
-        source, resources = super().from_notebook_node(nb, resources, **kw)
-        with tempfile.TemporaryDirectory() as folder:
-            for name, data in resources.pop("outputs", {}).items():
-                (Path(folder) / Path(name).name).write_bytes(data)
-            main = Path(folder, "article.typ")
-            main.write_text(source, "utf-8")
-            return typst.compile(main, ignore_system_fonts=True), resources
+            self.cited.add(name)
+        return Link(attributes, [Str(self.labels[name])] if name in self.labels else words, target)

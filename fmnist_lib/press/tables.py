@@ -1,0 +1,61 @@
+"""The study's tables as texts: numbers as the language writes them, words for a reader."""
+
+import re
+
+import pandas as pd
+
+from fmnist_lib.press.language import number, tr
+
+DIGITS = {"points": 2, "nats": 3, "epochs": 1, "log ratio": 2, "share": 2}  # decimals of an effect
+
+
+def scores_as_text(table: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
+    """Write Table I or II, a row a model: a column group a score (paper, ours ± sd, difference), n of seeds, runs.
+
+    ``table`` is that of ``tables.beside_paper``: for each score its mean, its sd, the paper's value, the difference.
+    """
+    columns = {}
+    for name, head, digits in (
+        ("epoch", "Best epoch", 0),
+        ("loss", "Loss", loss_digits),
+        ("accuracy", "Accuracy [%]", 2),
+    ):
+        apart = table[f"{name} difference"]
+        columns[head, "paper"] = [number(value, digits) for value in table[f"paper {name}"]]
+        columns[head, "ours"] = [_ours(row, name, digits) for row in table.to_dict("records")]
+        columns[head, "difference"] = [number(value, digits, sign="+") for value in apart]
+    if (table["seeds"] > 1).any() or (table["n"] < table["seeds"]).any():
+        columns["", "n"] = [f"{n} / {seeds}" for n, seeds in zip(table["n"], table["seeds"], strict=True)]
+    if "numerics" in table:
+        columns["", "computed by"] = list(table["numerics"])
+    columns["", "run"] = [", ".join(ids) if len(ids) < 2 else tr("listed at the end") for ids in table["runs"]]
+    return pd.DataFrame(columns, index=table.index.rename("Model"))
+
+
+def _ours(row: dict, name: str, digits: int) -> str:
+    if row["n"] == 0 and row["diverged"]:
+        return tr("diverged")
+    mean = number(row[name], digits + (name == "epoch" and row["n"] > 1))
+    return f"{mean} ± {number(row[f'{name} sd'], digits)}" if row["n"] > 1 else mean
+
+
+def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
+    """Write the claims, a row a part of each: its effect, the paper's, ours and its interval, n, the verdict.
+
+    ``judged`` is the table of ``study.claims.judge``; a claim's verdict stands in its first row alone.
+    """
+    rows = []
+    for row in judged.assign(again=judged["id"].duplicated()).to_dict("records"):
+        digits = DIGITS.get(row["unit"], 0)
+        paper, ours, low, high = (number(row[name], digits, sign="+") for name in ("paper", "mean", "low", "high"))
+        interval = f"{low} … {high}" if row["n"] > 1 else "—"
+        measured = f": {tr(row['part'])} [{tr(row['unit'])}]" if row["part"] else ""
+        effect = f"{row['id']}. {tr(row['claim'])}{measured}"
+        rows.append((effect, paper, ours, interval, str(row["n"]), "" if row["again"] else verdict(row["verdict"])))
+    return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict"])
+
+
+def verdict(text: str) -> str:
+    """Translate a verdict, or why there is none, piece by piece, whatever numbers stand in it."""
+    pieces = re.split(r"(: | \()", text)
+    return "".join(tr(re.sub(r"\d+", "{}", piece)).format(*re.findall(r"\d+", piece)) for piece in pieces)

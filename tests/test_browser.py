@@ -1,0 +1,89 @@
+"""The article in a real browser: at no width, nor in print, does a table or figure hide what it has to say."""
+
+import shutil
+
+import pandas as pd
+import pytest
+from test_render import curve, html, markdown, notebook, shown
+
+from fmnist_lib.press.display import Table
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+OPTIONS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run"
+)
+WIDTHS = (390, 640, 768, 1280, 1440, 1920)  # CSS pixels; 640 is a window of 1280 at a zoom of 200 %
+pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium here")
+
+# Of each picture and table: its box, what can be seen of it, whether it says that there is more, and its letters' size.
+MEASURE = """() => [...document.querySelectorAll('main img, main table')].map(shown => {
+  const scroll = shown.closest('.scroll'), box = shown.getBoundingClientRect();
+  const seen = (scroll ?? shown.parentElement).getBoundingClientRect(), hint = scroll?.querySelector('.hint');
+  return {what: shown.closest('figure')?.id, left: seen.left, right: seen.right, width: box.width,
+          whole: box.left >= seen.left - 1 && box.right <= seen.right + 1, hinted: hint?.checkVisibility() ?? false,
+          letter: shown.tagName == 'TABLE' ? parseFloat(getComputedStyle(shown).fontSize) : null}
+})"""
+LIST = "() => { const box = document.querySelector('nav').getBoundingClientRect(); return [box.left, box.right] }"
+
+
+@pytest.fixture(scope="module")
+def article(tmp_path_factory):
+    """An article with all that is wide: a table of prose and verdicts, Table I, figures over both columns."""
+    effects = [f"The first models of Table {n} do not differ: the winner against the next three" for n in "III"]
+    verdicts = pd.DataFrame({"Effect": effects, "paper": "+0.23", "95 % CI": "−0.20 … +0.21", "verdict": "undecidable"})
+    scores = pd.DataFrame({f"score {n}": [f"{n / 7:.4f}"] * 3 for n in range(10)}, ["CNN3-128-0.25"] * 3)
+    cells = [
+        markdown("## Results\n\n`" + "x" * 200 + "`"),
+        shown(curve("fig-c", wide=True)),
+        shown(Table(verdicts, "tab-c", "The claims.", wide=True)),
+        shown(Table(scores.rename_axis("model"), "tab-d", "The scores.", wide=True)),
+    ]
+    path = tmp_path_factory.mktemp("page") / "article.html"
+    path.write_text(str(html(notebook(*cells))))
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with pytest.importorskip("playwright.sync_api").sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=BROWSER, args=OPTIONS.split())
+        yield started
+        started.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_a_table_or_figure_does_not_show_at_once_it_says_and_scrolls_to(browser, article, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto(article)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    _, beside = page.evaluate(LIST)
+    measured = page.evaluate(MEASURE)
+    assert {"fig-a", "fig-c", "tab-c", "tab-d"} <= {one["what"] for one in measured}
+    for one in measured:
+        assert one["left"] >= max(beside, 0) and one["right"] <= width, f"{one} lies under the contents or off the page"
+        assert one["hinted"] != one["whole"], f"{one} is cut without a hint, or whole with one"
+        assert (one["letter"] or 12) >= 12 and (one["letter"] or one["width"] > 300)
+        assert one["whole"] or width < 1280, f"{one} is cut on a desk"
+    page.close()
+
+
+def test_scrolled_to_the_end_the_last_column_is_seen_beside_the_name_of_its_row(browser, article):
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto(article)
+    page.evaluate("document.querySelector('#tab-d .scroll').scrollLeft = 9999")
+    seen, name, last = (
+        page.locator(f"#tab-d {part}").first.bounding_box() for part in (".scroll", "tbody th", "tbody td:last-child")
+    )
+    assert name["x"] == pytest.approx(seen["x"], abs=1)
+    assert last["x"] + last["width"] <= seen["x"] + seen["width"] + 1
+    page.close()
+
+
+def test_print_has_no_contents_no_hints_and_all_of_each_table(browser, article):
+    page = browser.new_page(viewport={"width": 658, "height": 900})  # CSS pixels of A4 between its margins
+    page.goto(article)
+    page.emulate_media(media="print")
+    assert not any(page.locator(name).first.is_visible() for name in ("nav", ".skip", ".hint"))
+    assert all(one["right"] <= 658 for one in page.evaluate(MEASURE))
+    page.close()

@@ -1,0 +1,109 @@
+"""Every language says all that is said, and nothing that is no longer said; numbers as it writes them."""
+
+import ast
+import re
+import string
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fmnist_lib import ROOT, protocol, provenance, reference
+from fmnist_lib.press import article, diagrams, formulas, tables
+from fmnist_lib.press.language import LANGUAGES, catalogue, number, sentence, speak, tr
+from fmnist_lib.study import claims, results, rule
+
+CELLS = nbformat.read(ROOT / "notebooks" / "report.ipynb", 4).cells
+PROSE = {cell.source for cell in CELLS if cell.cell_type == "markdown"}
+SOURCES = [path.read_text("utf-8") for path in (ROOT / "fmnist_lib").rglob("*.py")]
+SOURCES += [cell.source for cell in CELLS if cell.cell_type == "code"]
+REASONS = {"not judged", "no verdict", "sizes", "a judgement", "reduced protocol", "another reading", "ties"}
+REASONS |= {"{} of {} seeds", "not the seeds {}–{}", "zero variance", "not the judging protocol"}
+REASONS |= {"a retraining of another length)"}  # as `press.tables.verdict` takes apart what `study.rule` says
+translated = pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
+
+
+def texts(*nodes) -> set[str]:
+    parts = [part for node in nodes for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    return {part.value for part in parts if isinstance(part.value, str)}
+
+
+def spoken() -> set[str]:
+    """Return what the notebook and the library give to a function that translates, or assign to a caption."""
+    found = set()
+    for source in SOURCES:
+        for node in ast.walk(ast.parse(source)):
+            name = getattr(getattr(node, "func", None), "id", "")
+            if name in ("say", "tr", "sentence", "Figure", "Table"):
+                first = 2 if name in ("Figure", "Table") else 0  # after what is shown and its label
+                found |= texts(*(given for given in node.args[first:] if isinstance(given, ast.Constant)))
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("caption", "alt", "state"):
+                found |= texts(node.value)
+    return found - {""}
+
+
+def told() -> set[str]:
+    """Return the words of the report's tables and of what the library says through a name."""
+    study, values = protocol.Study(), protocol.DEFAULTS
+    readings, environment = protocol.readings(values), provenance.environment_table(study)
+    shown = [readings, environment, provenance.runs_table(study)]
+    shown += [tables.claims_as_text(claims.judge(results.frame(provenance.every(study), values["split_seed"])))]
+    heads = {name for frame in shown for name in frame.columns}
+    heads |= {name for pair in tables.scores_as_text(reference.beside_paper(study, values)[0]).columns for name in pair}
+    parts = {part.words for part in claims.PARTS if re.search(r"\b[a-z]{2}", part.words)}
+    units = {part.unit for part in claims.PARTS}
+    rules = {message for _, message in formulas.RULES if message.strip("{}0123456789")}
+    return {
+        *heads, *readings["what it is"], *environment[" "], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
+        *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, provenance.LINE,
+    } - {"", " "}  # fmt: skip
+
+
+@translated
+def test_nothing_is_untranslated_fuzzy_or_obsolete(language):
+    messages = {message.id: message for message in catalogue(language) if message.id}
+    said = PROSE | spoken() | told()
+    constants = set().union(*(texts(ast.parse(source)) for source in SOURCES))
+    assert sorted(said - messages.keys()) == [], "untranslated"
+    assert sorted(name for name, message in messages.items() if message.fuzzy or not message.string) == []
+    assert sorted(messages.keys() - said - constants) == [] and not catalogue(language).obsolete, "obsolete"
+
+
+@translated
+def test_a_translation_has_the_fields_the_formulas_and_the_references_of_its_message(language):
+    def fields(text):
+        return sorted((name, spec) for _, name, spec, _ in string.Formatter().parse(text) if name is not None)
+
+    for message in catalogue(language):
+        if message.id and message.id not in PROSE:
+            assert fields(message.id) == fields(message.string), message.id
+        if message.id in PROSE:
+            for mark in "$#*[`":
+                assert message.id.count(mark) == message.string.count(mark), (mark, message.id)
+
+
+@translated
+def test_one_word_for_the_paper_one_for_this_report_and_one_for_the_test_images(language):
+    banned = {"es": ("artículo", "este trabajo", "el informe", "del informe", "en test", "conjunto de test")}[language]
+    said = [message.string.lower() for message in catalogue(language) if message.id]
+    assert [(word, text) for text in said for word in banned if word in text] == []
+
+
+def test_a_sentence_writes_its_numbers_as_the_language_does_and_its_values_as_text():
+    message = "{model} errs on {mistakes} of {images} images. {share:+.2f}"
+    speak("es")
+    assert sentence(message, model="<b>_x_", mistakes=1234, images=50_000, share=-0.5) == (
+        r"\<b\>\_x\_ errs on 1.234 of 50.000 images. −0,50"
+    )
+    assert sentence("{state}", state="trained") == "entrenada" and tr("no such message") == "no such message"
+
+
+@pytest.mark.parametrize("value", [0.125, 2.675, 1e6 / 3, -0.004, 92.44499999])
+def test_a_number_is_rounded_as_python_rounds_it_in_every_language(value):
+    english = f"{value:,.2f}".replace("-", "−")
+    assert number(value, 2, "en") == english
+    assert number(value, 2, "es") == english.translate(str.maketrans(",.", ".,"))
+
+
+def test_the_catalogue_is_where_the_package_looks_for_it():
+    assert LANGUAGES == ("en", "es") and Path(article.__file__).with_name("locale").is_dir()
