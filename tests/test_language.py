@@ -1,6 +1,7 @@
 """Every language says all that is said, and nothing that is no longer said; numbers as it writes them."""
 
 import ast
+import re
 import string
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def test_a_translation_has_the_fields_the_formulas_and_the_references_of_its_mes
         if message.id in PROSE:
             for mark in "$#*[`":
                 assert message.id.count(mark) == message.string.count(mark), (mark, message.id)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_formula_is_said_in_words_and_none_in_tex(language):
+    prose = "\n".join(tr(text, language) for text in PROSE)
+    displayed = re.findall(r"\$\$(.+?)\$\$", prose, re.S)
+    assert displayed and all(formulas.COMMENT.search(tex) for tex in displayed)
+    inline = re.findall(r"\$([^$\n]+)\$", prose)
+    said = [formulas.spoken(tex, language) for tex in displayed + inline]
+    assert inline and not [words for words in said if re.search(r"[\\{}$^_%]", words)]
 
 
 @translated

@@ -26,7 +26,7 @@ def speak(language: str):
     _spoken[:] = [language]
 
 
-def spoken() -> str:
+def current() -> str:
     """Return the language of what is shown."""
     return _spoken[0]
 
@@ -40,7 +40,7 @@ def catalogue(language: str) -> Catalog:
 
 def tr(message: str, language: str | None = None) -> str:
     """Translate a message; one that the catalogue lacks stays as it is."""
-    entry = message and catalogue(language or spoken()).get(message)  # under "" lies the catalogue's header
+    entry = message and catalogue(language or current()).get(message)  # under "" lies the catalogue's header
     return entry.string if entry and entry.string and not entry.fuzzy else message
 
 
@@ -52,7 +52,7 @@ def number(value: float, digits: int = 0, language: str | None = None, sign: str
     if value is None or not math.isfinite(value):
         return "—"
     rounded = Decimal(f"{value:{sign}.{digits}f}")  # as Python rounds it, in any language
-    text = format_decimal(abs(rounded), f"#,##0.{'0' * digits}".rstrip("."), locale=language or spoken())
+    text = format_decimal(abs(rounded), f"#,##0.{'0' * digits}".rstrip("."), locale=language or current())
     return f"{'−' if rounded.is_signed() else sign}{text}"
 
 
