@@ -16,19 +16,20 @@ from fmnist_lib import UserError
 
 LOCALE = Path(__file__).parent / "locale"
 LANGUAGES = ("en", *sorted(path.stem for path in LOCALE.glob("*.po")))
-_spoken = ["en"]  # as in gettext, a process speaks one language at a time
+_current = "en"  # as in gettext, a process speaks one language at a time
 
 
 def speak(language: str):
     """Speak a language from now on in what is shown; UserError if there is no catalogue of it."""
     if language not in LANGUAGES:
         raise UserError(f"no report language {language!r}", f"use one of: {', '.join(LANGUAGES)}")
-    _spoken[:] = [language]
+    global _current
+    _current = language
 
 
 def current() -> str:
     """Return the language of what is shown."""
-    return _spoken[0]
+    return _current
 
 
 @functools.cache
