@@ -6,21 +6,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fmnist_lib import stats
-from fmnist_lib.press.language import number
 from fmnist_lib.protocol import WINNER, Study
 from fmnist_lib.runs import Run
 from fmnist_lib.stats import Effect, mean_interval, verdicts
 from fmnist_lib.tables import PAPER_TABLE_1, PAPER_TABLE_2, SCORES, paper_name
 
 POINTS, NATS = 0.2, 0.01  # what counts as no difference: percentage points of accuracy, nats of loss
-UNITS = {
-    "en": {"points": "points", "nats": "nats", "epochs": "epochs", "seconds": "s"},
-    "es": {"points": "puntos", "nats": "nats", "epochs": "épocas", "seconds": "s"},
-}
-VERDICTS = {
-    "en": {verdict: verdict for verdict in stats.VERDICTS},
-    "es": dict(zip(stats.VERDICTS, ("se reproduce", "no se reproduce", "indecidible"), strict=True)),
-}
 FIRST = list(PAPER_TABLE_1)[:4]  # "the first models of Table I"
 
 
@@ -139,24 +130,3 @@ def paper_scores() -> pd.DataFrame:
 
 def _kept(run: Run, chosen: set[str]) -> bool:
     return not run.diverged and (not run.recipe.model.startswith("ANN") or run.recipe.model in chosen)
-
-
-def readable(judged: pd.DataFrame, language: str = "en") -> pd.DataFrame:
-    """Return `judge`'s table as text, for a report."""
-    es = language == "es"
-    heads = (
-        ["Efecto", "informe", "nuestro", "IC 95 %", "n", "veredicto"]
-        if es
-        else ["Effect", "paper", "ours", "95 % CI", "n", "verdict"]
-    )
-    rows = []
-    for row in judged.to_dict("records"):
-        paper, ours, low, high = (
-            number(row[name], row["digits"], language, "+") for name in ("paper", "ours", "low", "high")
-        )
-        interval = f"{low} … {high}" if row["n"] > 1 else "—"
-        unit = UNITS[language][row["unit"]]
-        rows.append(
-            (f"{row['claim']} [{unit}]", paper, ours, interval, str(row["n"]), VERDICTS[language][row["verdict"]])
-        )
-    return pd.DataFrame(rows, columns=heads)
