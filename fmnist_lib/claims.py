@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fmnist_lib import stats
 from fmnist_lib.protocol import WINNER, Study
 from fmnist_lib.runs import Run
 from fmnist_lib.stats import Effect, mean_interval, verdicts
