@@ -23,8 +23,8 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 test: lint  ## unit and fault tests, then every notebook
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbmake notebooks
+	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest --nbmake -n auto notebooks
 
 test-all: test  ## the tests of more than a few minutes too
 	$(BIN)/python -m pytest -m long

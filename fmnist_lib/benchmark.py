@@ -4,13 +4,13 @@ import os
 import shutil
 import time
 import timeit
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import pandas as pd
 import psutil
 import torch
 import torch.nn.functional as F
@@ -22,34 +22,10 @@ from fmnist_lib import data, inventory, models, protocol, runs, sweep, training
 from fmnist_lib.params import recipe_fields
 from fmnist_lib.press.language import number
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.study import stats
 
-QUANTITIES = {  # in the order of the table: unit, floor on a CPU, floor on CUDA
-    "fp32 product peak": ("GFLOP/s", "", ""),
-    "bf16 product peak": ("GFLOP/s", "", ""),
-    "memory bandwidth": ("GB/s", "", ""),
-    "fp32 tutorial loop": ("images/s", "", ""),
-    "fp32 engine": ("images/s", "", ""),
-    "bf16 engine": ("images/s", "", ""),
-    "fp32 engine / tutorial loop": ("×", "≥ 1.6", ""),
-    "bf16 engine / tutorial loop": ("×", "≥ 4", "≥ 50"),
-    "fp32 engine / product peak": ("%", "", ""),
-    "bf16 engine / product peak": ("%", "≥ 30", ""),
-    "fp32 engine / memory floor": ("× time", "", ""),
-    "bf16 engine / memory floor": ("× time", "", ""),
-    "twice the epochs": ("× time", "≤ 2.2", "≤ 2.2"),
-    "twice the images": ("× time", "≤ 2.2", "≤ 2.2"),
-    "twice the seeds": ("× time", "≤ 2.2", "≤ 2.2"),
-    "listing 1,000 runs": ("s", "≤ 2", "≤ 2"),
-    "memory of a process after 20 runs": ("MB", "", ""),
-    "memory after 20 runs / after 2": ("×", "≤ 1.05", "≤ 1.05"),
-    "accuracy in bf16 − in fp32": ("points", "± 0.3", "± 0.3"),
-    "fp32 Table I": ("s", "", "≤ 75"),
-    "bf16 Table I": ("s", "", "≤ 30"),
-    "fp32 Table I / memory floor": ("× time", "", ""),
-    "bf16 Table I / memory floor": ("× time", "", "≤ 3"),
-    "device memory": ("GB", "", ""),
-}
+PARTS = {"FirstFunction": "first layer", "FirstFunctionBackward": "first layer"}  # whose time a profile's row is
+PARTS |= dict.fromkeys(("aten::mkldnn_convolution", "aten::convolution_backward"), "second convolution")
+PARTS |= dict.fromkeys(("aten::mm", "aten::addmm"), "dense layers")
 PAIRED = ("CNN3-128-0.1", "CNN3-512-0.1", "CNN5-128-0.25")  # the models that are trained in both precisions
 
 
@@ -82,7 +58,7 @@ def start(device: str) -> list[ProcessPoolExecutor]:
     return pools
 
 
-def together(pools: list[ProcessPoolExecutor], rates: callable, *args) -> list[float]:
+def together(pools: list[ProcessPoolExecutor], rates: Callable, *args) -> list[float]:
     """Call a function in all processes at the same time and add up the rates that each returns, one a repeat."""
     return np.sum([future.result() for future in [pool.submit(rates, *args) for pool in pools]], axis=0).tolist()
 
@@ -94,13 +70,6 @@ def product_rates(precision: str, device: str, repeats: int) -> list[float]:
     return _rates(lambda: a @ a, 2 * side**3 / 1e9, 100, repeats)
 
 
-def copy_rates(device: str, repeats: int) -> list[float]:
-    """Return the rates [GB/s] of reading and writing more memory than the caches hold."""
-    a = torch.ones({"cpu": 2**25, "cuda": 2**28}[device], device=device)
-    b = torch.empty_like(a)
-    return _rates(lambda: b.copy_(a), 2 * a.nbytes / 1e9, 10, repeats)
-
-
 def _rates(call, work: float, calls: int, repeats: int) -> list[float]:
     times = timeit.repeat(lambda: call().view(-1)[-1].item(), number=calls, repeat=repeats + 1)  # item() waits for CUDA
     return [calls * work / time for time in times[1:]]
@@ -108,8 +77,25 @@ def _rates(call, work: float, calls: int, repeats: int) -> list[float]:
 
 def engine_rates(recipe: Recipe, data_dir: Path) -> list[float]:
     """Return the rates [images/s] of the engine, by epochs, but for the first."""
+    return [recipe.train_images / seconds for seconds in epoch_seconds(recipe, data_dir)]
+
+
+def epoch_seconds(recipe: Recipe, data_dir: Path) -> list[float]:
+    """Return the times [s] of training's epochs with their validation, but for the first."""
     clock = [time.perf_counter() for _ in training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe))]
-    return (recipe.train_images / np.diff(clock)).tolist()
+    return np.diff(clock).tolist()
+
+
+def step_parts(recipe: Recipe, data_dir: Path) -> dict[str, float]:
+    """Return the share of a step's processor time that each of its parts takes, from a profile of one epoch."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        for _ in training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(replace(recipe, epochs=1))):
+            pass
+    shares = dict.fromkeys([*PARTS.values(), "the rest"], 0.0)
+    rows = profile.key_averages()
+    for row in rows:
+        shares[PARTS.get(row.key, "the rest")] += row.self_cpu_time_total / sum(r.self_cpu_time_total for r in rows)
+    return shares
 
 
 def tutorial_rates(recipe: Recipe, data_dir: Path) -> list[float]:
@@ -171,30 +157,3 @@ def listing_seconds(recipe: Recipe, repeats: int) -> list[float]:
         for i in range(1, 1000):
             shutil.copytree(run.folder, f"{run.folder}-{i}")
         return timeit.repeat(lambda: inventory.frame(Path(folder)), number=1, repeat=repeats)
-
-
-def summary(measured: dict[str, list[float]], device: str) -> pd.DataFrame:
-    """Return a row a quantity: median (mean of differences), unit, n (0: not measured), floor, whether it is met."""
-    rows = []
-    for quantity, (unit, *floors) in QUANTITIES.items():
-        samples, floor = measured.get(quantity, []), floors[device == "cuda"]
-        value = (np.mean if floor.startswith("±") else np.median)(samples) if samples else np.nan
-        rows.append((quantity, value, unit, len(samples), floor, met(samples, floor) if floor and samples else ""))
-    return pd.DataFrame(rows, columns=["quantity", "value", "unit", "n", "floor", "met"])
-
-
-def met(samples: list[float], floor: str) -> str:
-    """Say whether the median keeps to a floor such as "≥ 4" or "≤ 2", or the mean is equivalent to 0 within "± 0.3"."""
-    sign, bound = floor[0], float(floor[2:])
-    ok = {"≥": np.median(samples) >= bound, "≤": np.median(samples) <= bound}
-    return "yes" if (ok | {"±": stats.equivalent(samples, bound)})[sign] else "no"
-
-
-def readme_table(frame: pd.DataFrame) -> str:
-    """Return benchmark.csv, as it was read, as a Markdown table of what was measured, the machine in its head."""
-    rows = [f"| {frame['machine'][0]} | median | floor |", "|---|---|---|"]
-    for row in frame[frame["n"] > 0].fillna("").itertuples():
-        digits = 2 if abs(row.value) < 10 else 1 if abs(row.value) < 100 else 0
-        floor = f"{row.floor} ({'met' if row.met == 'yes' else 'not met'})" if row.floor else ""
-        rows.append(f"| {row.quantity} | {number(row.value, digits)} {row.unit} | {floor} |")
-    return "\n".join(rows) + "\n"

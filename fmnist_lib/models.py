@@ -95,31 +95,18 @@ def parameters(model: nn.Module) -> int:
     return sum(weights.numel() for weights in model.parameters())
 
 
-def flop(model: nn.Sequential) -> int:
-    """Return the floating-point operations of training on one image: those of convolutions and dense layers.
+def flop(model: nn.Sequential) -> list[int]:
+    """Return the floating-point operations of training on one image, of each convolution and dense layer in turn.
 
     Each costs its products, two operations apiece, forward, for the gradient by its weights and for that by its
     input, which the first layer does without.
     """
-    products = [layer.weight.numel() * math.prod(out[1:]) for layer, _, out in _weighted(model)]
-    return 2 * (3 * sum(products) - products[0])
+    products = [layer.weight.numel() * math.prod(out[1:]) for layer, out in _weighted(model)]
+    return [2 * (3 - (i == 0)) * product for i, product in enumerate(products)]
 
 
-def traffic(model: nn.Sequential, batch: int, precision: str) -> int:
-    """Return the bytes that a step cannot but move, were all between convolutions and dense layers free.
-
-    Forward, a layer reads its input and writes its output; backward, it reads its input and its output's gradient and
-    writes its input's (not the first). Weights (fp32) are read twice, their gradient is written and read, and Adam
-    reads and writes weights and two moments.
-    """
-    values = [(math.prod(inside), math.prod(out)) for _, inside, out in _weighted(model)]
-    activations = sum(3 * inside + 2 * out for inside, out in values) - values[0][0]
-    return batch * activations * {"fp32": 4, "bf16": 2}[precision] + parameters(model) * 4 * (2 + 2 + 6)
-
-
-def _weighted(model: nn.Sequential) -> Iterator[tuple]:
-    """Yield each convolution and dense layer with the shapes that enter and leave it for one image."""
-    shapes = [(1, 28, 28), *(shape for _, shape in layers(model))]
-    for layer, inside, out in zip(model, shapes, shapes[1:], strict=False):
+def _weighted(model: nn.Sequential) -> Iterator[tuple[nn.Module, tuple[int, ...]]]:
+    """Yield each convolution and dense layer with the shape of what it gives for one image."""
+    for layer, (_, out) in zip(model, layers(model), strict=True):
         if isinstance(layer, nn.Conv2d | nn.Linear):
-            yield layer, inside, out
+            yield layer, out

@@ -141,7 +141,7 @@ def publish(folder: Path = FOLDER, readme: Path = README):
 
 def blocks(study: Study, values: dict) -> dict[str, str]:
     """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark."""
-    from fmnist_lib import benchmark
+    from fmnist_lib import floors
 
     speak("en")
     table1, table2 = beside_paper(study, values)
@@ -149,7 +149,7 @@ def blocks(study: Study, values: dict) -> dict[str, str]:
     made = f"{protocol.stamp(values)} · {provenance.line(study)} · {hours:.1f} hours of one core"
     said = {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
     measured = FOLDER / "benchmark" / "benchmark.csv"
-    return said | ({"speed": benchmark.readme_table(pd.read_csv(measured)).strip()} if measured.exists() else {})
+    return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if measured.exists() else {})
 
 
 def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:

@@ -60,7 +60,7 @@ def compilable() -> bool:
 
         if config.DISABLE_JIT:  # as plain Python the kernels would take hours
             return False
-        from fmnist_lib.kernels import compile_here
+        from fmnist_lib.kernels.second import compile_here
     except ImportError:
         return False
     return compile_here()
@@ -116,7 +116,7 @@ def faster(model: nn.Sequential, scaling: str = "unit", kernels: str = "torch") 
         return of_bytes(model, scaling)
     if kernels == "torch":
         return of_bytes(fuse(model), scaling)
-    from fmnist_lib.compiled import compile_layers
+    from fmnist_lib.kernels.layers import compile_layers
 
     return compile_layers(model, *SCALINGS[scaling])
 

@@ -114,6 +114,7 @@ def test_what_the_library_imports_is_a_stated_dependency():
         "nbclient": "papermill",
         "traitlets": "nbconvert",
         "jinja2": "nbconvert",
+        "llvmlite": "numba",
     }
     stated = {canonicalize_name(Requirement(line).name) for line in requirements()}
     used = {name.split(".")[0] for path in LIBRARY.values() for name in imports(path)}

@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from safetensors.torch import load, save
 from torch import nn
 
-from fmnist_lib import UserError, compiled, data, fused, kernels, models, protocol, sweep, training
+from fmnist_lib import UserError, data, fused, models, protocol, sweep, training
+from fmnist_lib.kernels import first, gradients, layers, second
 from fmnist_lib.recipe import Recipe
 
 OPTIMIZERS = {
@@ -248,7 +249,7 @@ def test_the_compiled_network_is_the_same_function_of_the_same_parameters(name, 
 @pytest.mark.parametrize("pad", [0, 1, 2])
 def test_the_sums_of_patches_and_of_their_products_are_those_of_unfolded_images(k, pad):
     images, single, double = TRAIN[0].numpy()[:, 0], np.zeros(k * k), np.zeros((k * k, k * k))
-    kernels.first_sums(k, pad)(images, np.float32(2 / 255), np.float32(-0.5), single, double)
+    first.patch_sums(k, pad)(images, np.float32(2 / 255), np.float32(-0.5), single, double)
     patches = F.unfold(TRAIN[0].double() * 2 / 255 - 0.5, k, padding=pad)
     inside = F.unfold(torch.ones_like(TRAIN[0], dtype=torch.float64), k, padding=pad)
     patches = torch.where(inside > 0, patches, 0.0).transpose(1, 2).flatten(0, 1).numpy()  # what is padded is zero
@@ -276,13 +277,13 @@ def test_bf16_is_rounded_as_pytorch_rounds_it():
     x = torch.cat([torch.randn(1000), torch.tensor([1 + 2**-8, 1 + 3 * 2**-8, 0.0, -0.0, 3e38, 1e-40])])
     out, bits = torch.empty_like(x, dtype=torch.bfloat16), np.full(len(x), 1, np.uint16)
     one = np.float32(1)
-    kernels.drop_forward(x.numpy(), bits, np.uint16(0), one, one, compiled.values(out))
+    second.drop_forward(x.numpy(), bits, np.uint16(0), one, one, gradients.values(out))
     assert torch.equal(out, x.bfloat16())
 
 
 def test_where_numba_does_not_compile_pytorch_alone_trains_and_the_recipe_says_so(monkeypatch):
     assert training.resolve("cpu", "fp32") == ("cpu", "fp32", "numba")
-    monkeypatch.setattr(kernels, "compile_here", lambda: False)
+    monkeypatch.setattr(second, "compile_here", lambda: False)
     assert training.resolve("cpu", "fp32") == ("cpu", "fp32", "torch")
     with pytest.raises(UserError, match=r"numba.*\nFix: .*torch"):
         training.resolve("cpu", "fp32", "numba")
@@ -296,7 +297,7 @@ def test_kernels_that_would_run_as_plain_python_are_not_used(jit):
     assert done.stdout.strip() == {"0": "numba", "1": "torch"}[jit]
 
 
-both_dropouts = pytest.mark.parametrize("dropout", [fused.CheapDropout, lambda p: compiled.Drop(p, 1.0)])
+both_dropouts = pytest.mark.parametrize("dropout", [fused.CheapDropout, lambda p: layers.Drop(p, 1.0)])
 
 
 @both_dropouts
@@ -335,10 +336,10 @@ def test_dropout_is_off_in_evaluation_and_at_rate_0(dropout):
 def test_dropout_and_its_activation_pass_values_and_gradients_as_pytorchs_do(slope):
     x = torch.randn(5000, dtype=torch.bfloat16, requires_grad=True)
     torch.manual_seed(3)
-    y = compiled.Drop(0.25, slope).train()(x)
+    y = layers.Drop(0.25, slope).train()(x)
     y.backward(gradient := torch.randn(5000, dtype=torch.bfloat16))
     torch.manual_seed(3)
-    kept = compiled.Drop(0.25, 1.0).train()(torch.ones(5000)).double()  # the same bits: 0 or the scale
+    kept = layers.Drop(0.25, 1.0).train()(torch.ones(5000)).double()  # the same bits: 0 or the scale
     z = x.detach().double() * kept
     factor = torch.where(z > 0, 1.0, slope)
     assert torch.allclose(y.double(), z * factor, rtol=2**-8)

@@ -1,0 +1,36 @@
+"""What stopping early would have saved, told by trainings that went on to the end."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+PATIENCES = (5, 10, 12, 15)
+
+
+def patience_table(losses: Sequence[Sequence[float]], patiences: Sequence[int] = PATIENCES) -> pd.DataFrame:
+    """Return a row a patience: in how many of these trainings it finds the same best epoch, and how long they take.
+
+    ``losses`` are the validation losses [nats] of whole trainings, an epoch each. Columns: patience, same (trainings
+    that end with the same epoch of minimum validation loss), trainings, epochs (trained on average), whole (epochs on
+    average without patience).
+    """
+    rows = []
+    for patience in patiences:
+        cut = [curve[: _end(curve, patience)] for curve in losses]
+        same = sum(min(part) == min(curve) for part, curve in zip(cut, losses, strict=True))
+        rows.append((patience, same, len(losses), _mean_length(cut), _mean_length(losses)))
+    return pd.DataFrame(rows, columns=["patience", "same", "trainings", "epochs", "whole"])
+
+
+def _end(curve: Sequence[float], patience: int) -> int:
+    """Return the number of epochs after which the minimum is `patience` epochs old for the first time, or all."""
+    ends = (epoch for epoch in range(1, len(curve) + 1) if epoch - 1 - _first_minimum(curve[:epoch]) >= patience)
+    return next(ends, len(curve))
+
+
+def _first_minimum(curve: Sequence[float]) -> int:
+    return min(range(len(curve)), key=curve.__getitem__)
+
+
+def _mean_length(curves: Sequence[Sequence[float]]) -> float:
+    return sum(map(len, curves)) / len(curves) if curves else float("nan")
