@@ -20,12 +20,13 @@ from torchvision.transforms import ToTensor
 
 from fmnist_lib import data, inventory, models, protocol, runs, sweep, training
 from fmnist_lib.params import recipe_fields
-from fmnist_lib.press.language import number
 from fmnist_lib.recipe import Recipe
 
 PARTS = {"FirstFunction": "first layer", "FirstFunctionBackward": "first layer"}  # whose time a profile's row is
 PARTS |= dict.fromkeys(("aten::mkldnn_convolution", "aten::convolution_backward"), "second convolution")
 PARTS |= dict.fromkeys(("aten::mm", "aten::addmm"), "dense layers")
+WIDE = "CNN5-128-0.25"  # kernels of 5: more of its time is products
+COMPARED = ("CNN3-512-0.1", "CNN-Nahuel", "ANN-Juan-0.25")  # the models of Table II
 PAIRED = ("CNN3-128-0.1", "CNN3-512-0.1", "CNN5-128-0.25")  # the models that are trained in both precisions
 
 
@@ -58,9 +59,14 @@ def start(device: str) -> list[ProcessPoolExecutor]:
     return pools
 
 
+def at_once(pools: list[ProcessPoolExecutor], call: Callable, *args) -> list:
+    """Call a function in all processes at the same time and return what each returns."""
+    return [future.result() for future in [pool.submit(call, *args) for pool in pools]]
+
+
 def together(pools: list[ProcessPoolExecutor], rates: Callable, *args) -> list[float]:
     """Call a function in all processes at the same time and add up the rates that each returns, one a repeat."""
-    return np.sum([future.result() for future in [pool.submit(rates, *args) for pool in pools]], axis=0).tolist()
+    return np.sum(at_once(pools, rates, *args), axis=0).tolist()
 
 
 def product_rates(precision: str, device: str, repeats: int) -> list[float]:
@@ -86,9 +92,22 @@ def epoch_seconds(recipe: Recipe, data_dir: Path) -> list[float]:
     return np.diff(clock).tolist()
 
 
+def compiled_ratios(recipe: Recipe, data_dir: Path) -> list[float]:
+    """Return how many times as long PyTorch's own layers take, by pairs of epochs in turn, but for the first."""
+    both = [replace(recipe, kernels=kernels) for kernels in ("torch", "numba")]
+    clock = [time.perf_counter()]
+    trainings = [training.fit(*sweep.prepared(one, data_dir), **sweep.settings(one)) for one in both]
+    for _ in range(recipe.epochs):
+        for one in trainings:
+            next(one)
+            clock.append(time.perf_counter())
+    taken = np.diff(clock).reshape(-1, 2)[1:]
+    return (taken[:, 0] / taken[:, 1]).tolist()
+
+
 def step_parts(recipe: Recipe, data_dir: Path) -> dict[str, float]:
     """Return the share of a step's processor time that each of its parts takes, from a profile of one epoch."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as profile:
         for _ in training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(replace(recipe, epochs=1))):
             pass
     shares = dict.fromkeys([*PARTS.values(), "the rest"], 0.0)

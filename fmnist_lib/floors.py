@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from fmnist_lib.language import number
+from fmnist_lib.press.language import number
 from fmnist_lib.study import stats
 
 QUANTITIES = {  # in the order of the table: unit, floor on a CPU, floor on CUDA

@@ -62,6 +62,11 @@ def test_the_parts_of_a_step_are_all_of_it(data_dir):
     assert min(shares.values()) > 0.01 and {f"a step: {part}" for part in shares} <= floors.QUANTITIES.keys()
 
 
+def test_epochs_on_both_kinds_of_layers_are_timed_in_turn(data_dir):
+    ratios = benchmark.compiled_ratios(replace(SMALL, kernels="numba"), data_dir)
+    assert len(ratios) == SMALL.epochs - 1 and min(ratios) > 0
+
+
 def test_twice_as_much_is_twice_as_many_steps(data_dir, monkeypatch):
     done = []
 
