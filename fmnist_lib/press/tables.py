@@ -59,3 +59,12 @@ def verdict(text: str) -> str:
     """Translate a verdict, or why there is none, piece by piece, whatever numbers stand in it."""
     pieces = re.split(r"(: | \()", text)
     return "".join(tr(re.sub(r"\d+", "{}", piece)).format(*re.findall(r"\d+", piece)) for piece in pieces)
+
+
+def patience_as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Write `study.patience.patience_table` for a reader: counts out of all trainings, epochs out of all epochs."""
+    rows = [
+        (number(row.patience), f"{row.same} / {row.trainings}", f"{number(row.epochs, 1)} / {number(row.whole, 1)}")
+        for row in table.itertuples()
+    ]
+    return pd.DataFrame(rows, columns=["patience", "same best epoch", "epochs trained"])
