@@ -8,10 +8,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from fmnist_lib import ROOT, protocol, provenance, reference
+from fmnist_lib import ROOT
+from fmnist_lib.commands import reference
 from fmnist_lib.press import article, diagrams, formulas, tables
 from fmnist_lib.press.language import LANGUAGES, catalogue, number, sentence, speak, tr
-from fmnist_lib.study import claims, results, rule
+from fmnist_lib.study import claims, protocol, provenance, results, rule
 
 CELLS = nbformat.read(ROOT / "notebooks" / "report.ipynb", 4).cells
 PROSE = {cell.source for cell in CELLS if cell.cell_type == "markdown"}

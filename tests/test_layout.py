@@ -66,7 +66,7 @@ def test_the_press_needs_no_torch():
         assert not [other for other in imports(path) if other.split(".")[0] in ("torch", "torchvision")]
 
 
-@pytest.mark.parametrize("name", ("params", "recipe", "report", "__main__"))
+@pytest.mark.parametrize("name", ("study.parameters", "study.protocol", "recipe", "commands.report", "__main__"))
 def test_what_checks_parameters_does_not_import_torch(name):
     assert not [other for other in imports(LIBRARY[name]) if other.split(".")[0] == "torch"]
 
@@ -107,7 +107,13 @@ def test_every_dependency_is_pinned_within_its_range(stated):
 
 
 def test_what_the_library_imports_is_a_stated_dependency():
-    known = {"yaml": "pyyaml", "bs4": "beautifulsoup4", "IPython": "ipykernel", "pypandoc": "pypandoc-binary"}
+    known = {
+        "yaml": "pyyaml",
+        "bs4": "beautifulsoup4",
+        "IPython": "ipykernel",
+        "pypandoc": "pypandoc-binary",
+        "llvmlite": "numba",
+    }
     known |= {
         "PIL": "pillow",
         "nbformat": "nbconvert",

@@ -13,10 +13,11 @@ import pytest
 from bs4 import BeautifulSoup
 from papermill.exceptions import PapermillExecutionError
 
-from fmnist_lib import ROOT, UserError, params, protocol
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands.report import NOTEBOOKS
 from fmnist_lib.press.display import roman
 from fmnist_lib.press.render import ArticleHTMLExporter
-from fmnist_lib.report import NOTEBOOKS
+from fmnist_lib.study import protocol
 
 APART = ("benchmark",)  # what the report does not run
 CELLS = {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4) for name in NOTEBOOKS + APART}
@@ -130,7 +131,7 @@ def test_the_defaults_are_the_papers_and_pass_their_own_check(name):
     assert {key: stated[key] for key in stated if key in protocol.DEFAULTS} == {
         key: protocol.DEFAULTS[key] for key in stated if key in protocol.DEFAULTS
     }
-    assert params.check(stated) == stated
+    assert parameters.check(stated) == stated
     assert stated.get("model", protocol.WINNER) == protocol.WINNER
 
 
@@ -148,16 +149,16 @@ def test_one_params_file_with_the_names_of_all_notebooks_passes_the_check_of_eac
     everything = {key: value for other in CELLS for key, value in defaults(other).items()}
     cell = "# Parameters\n" + "\n".join(f"{key} = {value!r}" for key, value in everything.items())
     assert set(everything) > set(defaults(name))
-    assert params.check({"In": [cell]} | everything) == everything
+    assert parameters.check({"In": [cell]} | everything) == everything
     with pytest.raises(UserError, match="unknown parameter 'kernal'"):
-        params.check({"In": [cell + "\nkernal = 3"]} | everything)
+        parameters.check({"In": [cell + "\nkernal = 3"]} | everything)
 
 
 @every_notebook
 def test_nbmake_gives_small_values_to_parameters_that_the_notebook_has_and_a_private_store(name):
     mock = parameters(name).metadata.nbmake["mock"]
     assert set(mock) <= set(defaults(name))
-    assert params.checked(mock) == mock
+    assert parameters.checked(mock) == mock
     assert "runs_dir" not in defaults(name) or mock["runs_dir"] == "temporary"
 
 
@@ -165,7 +166,7 @@ def test_nbmake_gives_small_values_to_parameters_that_the_notebook_has_and_a_pri
 def test_the_first_thing_a_notebook_does_with_its_parameters_is_to_check_them(name):
     first = code(name)[1].source
     assert code(name)[0] is parameters(name)
-    assert "from fmnist_lib.params import check" in first and "params = check(globals())" in first
+    assert "from fmnist_lib.study.parameters import check" in first and "params = check(globals())" in first
 
 
 @pytest.mark.slow

@@ -10,13 +10,16 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_lib import answers, origin, protocol, runs, tables
+from fmnist_lib import machine
 from fmnist_lib.press.language import speak
 from fmnist_lib.press.tables import scores_as_text
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.study import stats
+from fmnist_lib.runs import contents, record
+from fmnist_lib.runs.run import read
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import protocol, stats, tables
 
-ENVIRONMENT = origin.environment("cpu")
+ENVIRONMENT = machine.environment("cpu")
 
 
 def trained(
@@ -26,9 +29,11 @@ def trained(
     fields = {"split_seed": 42 + seed, "weights_seed": seed, "order_seed": seed, "dropout_seed": seed} | fields
     recipe = Recipe(model, **{"epochs": len(losses)} | fields)
     columns = (train or losses, losses, accuracies or [0.9] * len(losses))
-    history = [dict(zip(runs.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)]
+    history = [
+        dict(zip(contents.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)
+    ]
     times = {"seconds": seconds, "finished": "2026-01-01T00:00:00Z"}
-    return runs.write(place, recipe, history, {}, times, ENVIRONMENT | {"torch": torch}, origin.source())
+    return Store(place).write(recipe, history, {}, times, (ENVIRONMENT | {"torch": torch}, record.source()))
 
 
 def scored(place, model, seed=0, loss=0.2, accuracy=0.9, **fields):
@@ -295,6 +300,6 @@ def test_the_winner_is_that_of_the_mean_over_seeds(tmp_path):
 
 def test_what_the_test_images_say_chooses_nothing(tmp_path):
     better, worse = scored(tmp_path, "CNN3-512-0.1", accuracy=0.92), scored(tmp_path, "CNN3-128-0.1", accuracy=0.91)
-    runs.attach(better, runs.TEST, answers.packed(images_of(0.1)))
-    runs.attach(worse, runs.TEST, answers.packed(images_of(1.0)))
-    assert protocol.winner([runs.read(better.folder), runs.read(worse.folder)]) == "CNN3-512-0.1"
+    better.attach(record.TEST, contents.pack_answers(images_of(0.1)))
+    worse.attach(record.TEST, contents.pack_answers(images_of(1.0)))
+    assert protocol.winner([read(better.folder), read(worse.folder)]) == "CNN3-512-0.1"

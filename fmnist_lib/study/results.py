@@ -7,7 +7,7 @@ import pandas as pd
 
 from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import Run
+from fmnist_lib.runs.run import Run
 from fmnist_lib.study import paper
 from fmnist_lib.study.paper import ANN_MODELS, RIVALS, TABLE_1, TABLE_2, paper_name
 from fmnist_lib.study.stats import percent
@@ -51,7 +51,7 @@ def _row(run: Run, first_split_seed: int) -> dict:
 
 
 def _test(run: Run) -> dict:
-    if (images := run.test()) is None:
+    if (images := run.answers()) is None:
         return {}
     right = (images["predicted"] == images["label"]).mean()
     return {"test_accuracy": percent(right), "test_loss": images["loss"].mean()}

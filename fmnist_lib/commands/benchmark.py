@@ -18,11 +18,13 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
-from fmnist_lib import data, inventory, models, protocol, runs, sweep, training
-from fmnist_lib.params import recipe_fields
+from fmnist_lib import data, machine, models, training
 from fmnist_lib.press.language import number
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.study import stats
+from fmnist_lib.runs import job, record, sweep
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import protocol, stats
+from fmnist_lib.study.parameters import recipe_fields
 
 QUANTITIES = {  # in the order of the table: unit, floor on a CPU, floor on CUDA
     "fp32 product peak": ("GFLOP/s", "", ""),
@@ -55,7 +57,7 @@ PAIRED = ("CNN3-128-0.1", "CNN3-512-0.1", "CNN5-128-0.25")  # the models that ar
 
 def timed(params: dict) -> dict[str, Recipe]:
     """Return by precision, bf16 if it is native, the training that is timed: a warm-up epoch and one a repeat."""
-    device, best, kernels = training.resolve(params["device"])
+    device, best, kernels = machine.resolve(params["device"])
     fields = recipe_fields(
         params, device=device, kernels=kernels, epochs=params["repeats"] + 1, val_images=0, keep="last"
     )
@@ -64,7 +66,7 @@ def timed(params: dict) -> dict[str, Recipe]:
 
 def paired(params: dict) -> list[Recipe]:
     """Return the trainings of every model and seed in fp32, then the same in bf16; none without native bf16."""
-    device, best, _ = training.resolve(params["device"])
+    device, best, _ = machine.resolve(params["device"])
     size = {"epochs": params["pair_epochs"], "train_images": params["pair_images"]}
     asked = protocol.DEFAULTS | params | size | {"device": device}
     return [
@@ -108,7 +110,7 @@ def _rates(call, work: float, calls: int, repeats: int) -> list[float]:
 
 def engine_rates(recipe: Recipe, data_dir: Path) -> list[float]:
     """Return the rates [images/s] of the engine, by epochs, but for the first."""
-    clock = [time.perf_counter() for _ in training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe))]
+    clock = [time.perf_counter() for _ in training.fit(*job.prepared(recipe, data_dir), **job.settings(recipe))]
     return (recipe.train_images / np.diff(clock)).tolist()
 
 
@@ -132,10 +134,10 @@ def tutorial_rates(recipe: Recipe, data_dir: Path) -> list[float]:
 
 def seconds(recipes: list[Recipe], data_dir: Path) -> float:
     """Return the time [s] of training recipes one after the other, once the data are loaded."""
-    sweep.loaded("train", recipes[0].device, data_dir)
+    job.loaded("train", recipes[0].device, data_dir)
     began = time.perf_counter()
     for recipe in recipes:
-        for _ in training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe)):
+        for _ in training.fit(*job.prepared(recipe, data_dir), **job.settings(recipe)):
             pass
     return time.perf_counter() - began
 
@@ -156,7 +158,7 @@ def memory(recipes: list[Recipe], runs_dir: Path, data_dir: Path) -> list[float]
     """Train recipes as a process of a sweep does; return its memory [MB] after each."""
     process, found = psutil.Process(), []
     for recipe in recipes:
-        sweep.train_one(recipe, runs_dir, data_dir)
+        job.train_one(recipe, Store(runs_dir), data_dir)
         found.append(process.memory_info().rss / 1e6)
     return found
 
@@ -167,10 +169,10 @@ def listing_seconds(recipe: Recipe, repeats: int) -> list[float]:
     history = [row | {"epoch": epoch} for epoch in range(1, recipe.epochs + 1)]
     with TemporaryDirectory() as folder:
         times = {"seconds": 0.0, "finished": "2022-06-01T00:00:00Z"}
-        run = runs.write(Path(folder), recipe, history, {}, times, sweep.environment("cpu"), sweep.source())
+        run = Store(Path(folder)).write(recipe, history, {}, times, (machine.environment("cpu"), record.source()))
         for i in range(1, 1000):
             shutil.copytree(run.folder, f"{run.folder}-{i}")
-        return timeit.repeat(lambda: inventory.frame(Path(folder)), number=1, repeat=repeats)
+        return timeit.repeat(lambda: Store(Path(folder)).frame(), number=1, repeat=repeats)
 
 
 def summary(measured: dict[str, list[float]], device: str) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from fmnist_lib.runs import Run
+from fmnist_lib.runs.run import Run
 from fmnist_lib.study import paper
 from fmnist_lib.study.paper import paper_name
 from fmnist_lib.study.stats import percent

@@ -5,10 +5,10 @@ import json
 
 import pandas as pd
 
-from fmnist_lib import data, models, params, protocol
-from fmnist_lib.protocol import Study
-from fmnist_lib.runs import Run
-from fmnist_lib.study import stats
+from fmnist_lib import ROOT, data, models
+from fmnist_lib.runs.run import Run
+from fmnist_lib.study import parameters, protocol, stats
+from fmnist_lib.study.protocol import Study
 
 LINE = "{count} runs · newest run {date} · torch {torch} · {where}"  # at the foot of every page
 PROTOCOL_FILES = ("quick", "paper", "rigorous", "smoke")
@@ -49,7 +49,7 @@ def command(values: dict) -> str:
 
 
 def _overrides(file: str, values: dict, ignored: tuple) -> tuple[str, list[str]]:
-    stated = protocol.DEFAULTS | params.checked(params.read_file(params.ROOT / "params" / f"{file}.yaml"))
+    stated = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / f"{file}.yaml"))
     changed = {name: v for name, v in values.items() if name not in ignored and stated.get(name, v) != v}
     return file, [f"-p {name} '{json.dumps(v) if not isinstance(v, str) else v}'" for name, v in changed.items()]
 

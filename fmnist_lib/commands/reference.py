@@ -7,14 +7,17 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError, card, inventory, params, protocol, provenance, runs, tables
-from fmnist_lib.files import write_file
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands import benchmark, card
 from fmnist_lib.press.display import Table, markdown
 from fmnist_lib.press.language import speak
 from fmnist_lib.press.tables import claims_as_text, scores_as_text
-from fmnist_lib.protocol import Study
-from fmnist_lib.runs import Run
-from fmnist_lib.study import claims, results
+from fmnist_lib.runs import record, sweep
+from fmnist_lib.runs.files import write_file
+from fmnist_lib.runs.run import Run
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import claims, parameters, protocol, provenance, results, tables
+from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
 README = ROOT / "README.md"
@@ -30,13 +33,13 @@ def records(folder: Path) -> tuple[Study, dict]:
     notebook, runs_dir = Path(folder) / "report.ipynb", Path(folder).absolute() / "runs"
     if not (notebook.exists() and runs_dir.is_dir()):
         raise UserError(f"{folder} is no report with its runs beside it", "name a folder such as reports/reference")
-    stated = params.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
-    frame = inventory.frame(runs_dir).reindex(columns=["device", "precision", "kernels"])
+    stated = parameters.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
+    frame = Store(runs_dir).frame().reindex(columns=["device", "precision", "kernels"])
     kinds = frame.dropna().drop_duplicates().to_dict("records")
     if len(kinds) != 1:
         raise UserError(f"{runs_dir} holds runs of {kinds or 'no kind'}", "keep those of one device and precision")
     values = protocol.DEFAULTS | stated | kinds[0]
-    study = protocol.collect(values, runs_dir)
+    study = protocol.collect(values, Store(runs_dir))
     if study.missing:
         names = ", ".join(recipe.name for recipe in study.missing)
         raise UserError(f"{runs_dir} lacks {names}", "take the folder whole from its repository, or make it anew")
@@ -65,7 +68,7 @@ def rebuilt(study: Study, values: dict) -> dict[str, str]:
 
 def scored(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of table1.csv and of table2.csv."""
-    tested = tables.test_scores(study.retrained, [run.test() for run in study.retrained])
+    tested = tables.test_scores(study.retrained, [run.answers() for run in study.retrained])
     return tables.validation_scores(study.grid), tested
 
 
@@ -103,16 +106,16 @@ def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:
     if not chosen:
         names = ", ".join(run.folder.name for run in provenance.every(study))
         raise UserError(f"{folder} has no run {name}…", f"give the beginning of one of {names}")
-    from fmnist_lib import sweep
+    pass  # gone
 
     with tempfile.TemporaryDirectory() as temporary:
-        again = sweep.train([run.recipe for run in chosen], Path(temporary), data_dir)
+        again = sweep.train([run.recipe for run in chosen], Store(Path(temporary)), data_dir)
         return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
 
 
 def compared(run: Run, again: Run) -> str:
     """Say whether two runs of one recipe are the same bits, or how far from each other their curves are."""
-    if all(again.record["files"][name] == run.record["files"][name] for name in ("history.csv", runs.WEIGHTS)):
+    if all(again.record["files"][name] == run.record["files"][name] for name in ("history.csv", record.WEIGHTS)):
         return f"{run.folder.name}: bit-identical, history and weights"
     apart = (run.history - again.history).abs().max()
     best = [f"{100 * one.best['val_accuracy']:.2f} % at epoch {one.best_epoch}" for one in (run, again)]
@@ -141,7 +144,7 @@ def publish(folder: Path = FOLDER, readme: Path = README):
 
 def blocks(study: Study, values: dict) -> dict[str, str]:
     """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark."""
-    from fmnist_lib import benchmark
+    pass  # gone
 
     speak("en")
     table1, table2 = beside_paper(study, values)
