@@ -399,7 +399,7 @@ def test_d6_a_read_only_folder_with_the_data_works(data_dir, read_only):
 def test_d6_a_read_only_folder_without_the_data_is_named_with_a_fix(read_only):
     folder, close = read_only
     close()
-    with pytest.raises(UserError, match=f"{folder / RAW}.*Permission denied.*\nFix: .*data_dir"):
+    with pytest.raises(UserError, match=f"{folder / RAW}.*Permission denied.*\nFix: .*another folder"):
         download.fetch(folder, offline=True)
 
 

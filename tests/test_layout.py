@@ -116,6 +116,7 @@ def test_what_the_library_imports_is_a_stated_dependency():
     }
     known |= {
         "PIL": "pillow",
+        "llvmlite": "numba",
         "nbformat": "nbconvert",
         "nbclient": "papermill",
         "traitlets": "nbconvert",

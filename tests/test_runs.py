@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from fmnist_lib import UserError, data, machine, models, training
 from fmnist_lib.press import figures
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import checkpoint, files, job, record, sweep
+from fmnist_lib.runs import checkpoint, contents, files, job, record, sweep
 from fmnist_lib.runs.run import lock, read
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import provenance, tables
@@ -70,7 +70,7 @@ def answers_of(accuracy=0.9, loss=0.25):
     return pd.DataFrame({"label": 0, "predicted": wrong, "probability": 0.9, "loss": loss})
 
 
-def contents(folder):
+def files_in(folder):
     return {path.name: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
@@ -100,8 +100,8 @@ def test_without_validation_the_columns_are_empty_and_no_json_holds_a_nan(tmp_pa
 
 
 def test_equal_runs_are_equal_bytes_but_for_their_record_of_time_and_machine(tmp_path):
-    first = contents(write(tmp_path / "a").folder)
-    second = contents(write(tmp_path / "b", torch="9.9", finished="2030-01-01T00:00:00Z").folder)
+    first = files_in(write(tmp_path / "a").folder)
+    second = files_in(write(tmp_path / "b", torch="9.9", finished="2030-01-01T00:00:00Z").folder)
     assert first.pop("run.json") != second.pop("run.json")
     assert first == second and set(first) == {*FILES} - {"run.json"}
 
@@ -135,12 +135,12 @@ def full_disk(step, nth=0):
 @pytest.mark.parametrize("step", STEPS)
 def test_a_full_disk_is_named_with_its_free_bytes_and_the_same_call_completes_later(tmp_path, step, nth):
     write(tmp_path, OTHER)
-    before = contents(tmp_path / OTHER.name)
+    before = files_in(tmp_path / OTHER.name)
     with full_disk(step, nth), pytest.raises(UserError) as error:
         write(tmp_path)
     named = tmp_path / RECIPE.name / FILES[nth - 1]
     assert f"cannot write {named}: No space left" in error.value.cause and "bytes free" in error.value.cause
-    assert Store(tmp_path).find(RECIPE) is None and contents(tmp_path / OTHER.name) == before
+    assert Store(tmp_path).find(RECIPE) is None and files_in(tmp_path / OTHER.name) == before
     assert not list(tmp_path.rglob("*.tmp"))
     write(tmp_path)
     assert Store(tmp_path).find(RECIPE, weights=True)
@@ -151,7 +151,7 @@ def test_a_full_disk_leaves_an_older_file_of_the_same_name_intact(tmp_path, step
     files.write_file(tmp_path / "table1.csv", b"old")
     with full_disk(step), pytest.raises(UserError):
         files.write_file(tmp_path / "table1.csv", b"new")
-    assert contents(tmp_path) == {"table1.csv": b"old"}
+    assert files_in(tmp_path) == {"table1.csv": b"old"}
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -323,7 +323,7 @@ def test_a_pickle_in_place_of_a_checkpoint_is_set_aside_unread(tmp_path, evil):
     content, flag = evil
     files.write_file(Store(tmp_path).place(RECIPE) / checkpoint.NAME, content)
     assert checkpoint.read(Store(tmp_path).place(RECIPE), RECIPE) is None
-    assert not flag.exists() and not Store(tmp_path).place(RECIPE) / checkpoint.NAME.exists()
+    assert not flag.exists() and not (Store(tmp_path).place(RECIPE) / checkpoint.NAME).exists()
 
 
 NAMES = ["../x", "CNN3-512-0.1/..", "/etc/passwd", "CNN3-512-0.1\n", "..", "", "CNN3-512-0.1\0", "ANN-Juan-../0.1"]

@@ -77,7 +77,7 @@ def at_once(processes):
 
 
 def under_way(place) -> bool:
-    return (place / FINISHED.name / "run.json").exists() and Store(place).place(ENDLESS) / checkpoint.NAME.exists()
+    return (place / FINISHED.name / "run.json").exists() and (Store(place).place(ENDLESS) / checkpoint.NAME).exists()
 
 
 def kept(place):
