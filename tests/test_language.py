@@ -83,6 +83,16 @@ def test_a_translation_has_the_fields_the_formulas_and_the_references_of_its_mes
                 assert message.id.count(mark) == message.string.count(mark), (mark, message.id)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_formula_is_said_in_words_and_none_in_tex(language):
+    prose = "\n".join(tr(text, language) for text in PROSE)
+    displayed = re.findall(r"\$\$(.+?)\$\$", prose, re.S)
+    assert displayed and all(formulas.COMMENT.search(tex) for tex in displayed)
+    inline = re.findall(r"\$([^$\n]+)\$", prose)
+    said = [formulas.spoken(tex, language) for tex in displayed + inline]
+    assert inline and not [words for words in said if re.search(r"[\\{}$^_%]", words)]
+
+
 @translated
 def test_one_word_for_the_paper_one_for_this_report_and_one_for_the_test_images(language):
     banned = {"es": ("artículo", "este trabajo", "el informe", "del informe", "en test", "conjunto de test")}[language]

@@ -27,11 +27,11 @@ def say(message: str, **values) -> Markdown:
 
 
 def settings(params: dict, papers: dict) -> Markdown:
-    """List the parameters that decide a notebook's numbers, in bold where they differ from the paper's."""
+    """List the parameters that a notebook was given, in bold where they differ from the paper's; no folders."""
     shown = []
     for name, value in params.items():
         if name not in ("out", "runs_dir", "data_dir", "language"):
-            mark = "**" if papers.get(name, value) != value else ""
+            mark = "" if papers.get(name, value) in (value, "auto") else "**"
             shown.append(f"{mark}`{name} = {value!r}`{mark}")
     return Markdown(sentence("Given:") + " " + ", ".join(shown) + ".")
 

@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from matplotlib.transforms import Bbox
 
-from fmnist_lib.press.language import number, spoken, tr
+from fmnist_lib.press.language import current, number, tr
 
 SINGLE, DOUBLE = 3.4, 7.0  # inches: the width of one column of the report, and of both
 INK, FAINT, GOLD, NEUTRAL = "#222222", "#bbbbbb", "#E69F00", "#666666"
@@ -49,7 +49,7 @@ def look(model: str) -> dict:
 
 def ticks() -> ScalarFormatter:
     """Return a formatter of ticks that writes the language's decimal sign."""
-    formatter, sign = ScalarFormatter(), get_decimal_symbol(spoken())
+    formatter, sign = ScalarFormatter(), get_decimal_symbol(current())
     formatter.fix_minus = lambda text: ScalarFormatter.fix_minus(text).replace(".", sign)
     return formatter
 

@@ -16,19 +16,20 @@ from fmnist_lib import UserError
 
 LOCALE = Path(__file__).parent / "locale"
 LANGUAGES = ("en", *sorted(path.stem for path in LOCALE.glob("*.po")))
-_spoken = ["en"]  # as in gettext, a process speaks one language at a time
+_current = "en"  # as in gettext, a process speaks one language at a time
 
 
 def speak(language: str):
     """Speak a language from now on in what is shown; UserError if there is no catalogue of it."""
     if language not in LANGUAGES:
         raise UserError(f"no report language {language!r}", f"use one of: {', '.join(LANGUAGES)}")
-    _spoken[:] = [language]
+    global _current
+    _current = language
 
 
-def spoken() -> str:
+def current() -> str:
     """Return the language of what is shown."""
-    return _spoken[0]
+    return _current
 
 
 @functools.cache
@@ -40,7 +41,7 @@ def catalogue(language: str) -> Catalog:
 
 def tr(message: str, language: str | None = None) -> str:
     """Translate a message; one that the catalogue lacks stays as it is."""
-    entry = message and catalogue(language or spoken()).get(message)  # under "" lies the catalogue's header
+    entry = message and catalogue(language or current()).get(message)  # under "" lies the catalogue's header
     return entry.string if entry and entry.string and not entry.fuzzy else message
 
 
@@ -52,7 +53,7 @@ def number(value: float, digits: int = 0, language: str | None = None, sign: str
     if value is None or not math.isfinite(value):
         return "—"
     rounded = Decimal(f"{value:{sign}.{digits}f}")  # as Python rounds it, in any language
-    text = format_decimal(abs(rounded), f"#,##0.{'0' * digits}".rstrip("."), locale=language or spoken())
+    text = format_decimal(abs(rounded), f"#,##0.{'0' * digits}".rstrip("."), locale=language or current())
     return f"{'−' if rounded.is_signed() else sign}{text}"
 
 
