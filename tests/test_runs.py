@@ -24,8 +24,7 @@ from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, contents, files, job, record, sweep
 from fmnist_lib.runs.run import lock, read
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import provenance, tables
-from fmnist_lib.study.protocol import Study
+from fmnist_lib.study import results, tables
 
 RECIPE = Recipe("CNN3-2-0.1", epochs=2)
 OTHER = Recipe("CNN3-4-0.1", epochs=2)
@@ -183,7 +182,7 @@ def test_a_read_only_store_is_read_and_its_tables_and_figures_build(tmp_path, mo
     monkeypatch.setattr(FileLock, "acquire", read_only)
     trained = sweep.train([RECIPE, OTHER], Store(tmp_path))
     assert len(Store(tmp_path).frame()) == 2
-    table = tables.beside_paper(tables.validation_scores(trained), tables.PAPER_TABLE_1, 1)
+    table = tables.table_1(results.frame(trained), 1)
     assert list(table["loss"]) == [HISTORY[0]["val_loss"]] * 2
     figures.loss_curves(plt.figure().subplots(), [run.history for run in trained])
     plt.close()
@@ -276,7 +275,7 @@ def test_what_set_runs_apart_is_in_every_list_of_them(tmp_path):
     mixed = [write(tmp_path), write(tmp_path, Recipe("CNN3-2-0.1", epochs=2, precision="bf16"), torch="9.9.9")]
     listed = Store(tmp_path).frame().set_index("run").loc[[run.folder.name for run in mixed]]
     assert listed["precision"].tolist() == ["fp32", "bf16"] and listed["torch"].tolist() == ["2.11.0", "9.9.9"]
-    shown = dict(provenance.environment_table(Study(grid=mixed)).itertuples(index=False, name=None))
+    shown = dict(tables.environment(results.frame(mixed)).itertuples(index=False, name=None))
     assert shown["PyTorch"] == "2.11.0, 9.9.9"
     assert "bf16" in shown["Device, precision"] and "fp32" in shown["Device, precision"]
     assert mixed[0].recipe != mixed[1].recipe  # a study asks for one precision: it cannot receive both

@@ -18,7 +18,7 @@ from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, job, record, sweep
 from fmnist_lib.runs.run import Run, lock
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import protocol, tables
+from fmnist_lib.study import protocol, results, tables
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
 TIMES = {"seconds": 0.0, "finished": "2026-01-01T00:00:00Z"}
@@ -235,7 +235,7 @@ def test_the_table_says_which_run_diverged_and_leaves_it_out_of_the_means(tmp_pa
     for recipe in recipes:
         job.train_one(recipe, Store(tmp_path), data_dir)
     found = [Store(tmp_path).find(recipe) for recipe in recipes]
-    scores = tables.validation_scores(found)
+    scores = tables.validation(results.frame(found))
     assert scores["status"].tolist() == ["diverged", "finished"]
     table = tables.beside_paper(scores, {}, seeds=2)
     assert table["n"].tolist() == [1] and table["loss"].tolist() == [found[1].best["val_loss"]]

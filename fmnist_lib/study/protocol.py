@@ -1,12 +1,13 @@
 """The paper's protocol: which trainings the study consists of, and what is chosen among them (section III)."""
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fmnist_lib import UserError
+from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
 from fmnist_lib.study.paper import GRID, PATIENCE, WINNER
-from fmnist_lib.study.parameters import FIELDS, LISTS, recipe_fields
+from fmnist_lib.study.parameters import FIELDS, LISTS, checked, read_file, recipe_fields
 
 if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to check a parameter
     import pandas as pd
@@ -132,6 +133,11 @@ class Study:
     winners: list[str] = field(default_factory=list)  # the paper's and, of a complete grid, ours if it is another
     missing: list[Recipe] = field(default_factory=list)
 
+    @property
+    def every(self) -> "list[Run]":
+        """Return the runs, each once."""
+        return list({run.folder: run for run in self.grid + self.searched + self.retrained}.values())
+
 
 def collect(params: dict, store: "Store") -> Study:
     """Find what has been trained of a study; nothing is trained."""
@@ -169,3 +175,19 @@ def readings(params: dict) -> "pd.DataFrame":
     }
     rows = [(name, meaning, str(params[name]).lower()) for name, meaning in meanings.items() if name in params]
     return pd.DataFrame(rows, columns=["parameter", "what it is", "value"])
+
+
+def command(values: dict) -> str:
+    """Return the command that makes the report of these parameters again."""
+    ignored = ("out", "runs_dir", "data_dir", "workers", "samples", "samples_seed")
+    best = min(
+        (_overrides(name, values, ignored) for name in ("quick", "paper", "rigorous", "smoke")),
+        key=lambda pair: len(pair[1]),
+    )
+    return " ".join(["python -m fmnist_lib report", f"params/{best[0]}.yaml", *best[1]])
+
+
+def _overrides(file: str, values: dict, ignored: tuple) -> tuple[str, list[str]]:
+    stated = DEFAULTS | checked(read_file(ROOT / "params" / f"{file}.yaml"))
+    changed = {name: v for name, v in values.items() if name not in ignored and stated.get(name, v) != v}
+    return file, [f"-p {name} '{json.dumps(v) if not isinstance(v, str) else v}'" for name, v in changed.items()]
