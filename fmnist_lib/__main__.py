@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 
-from fmnist_lib import UserError, params
+from fmnist_lib import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run_report(options):
     """Make a report and say where it is."""
-    from fmnist_lib import report
+    from fmnist_lib.commands import report
 
     folder = report.make(options.file, dict(options.p))
     print(f"Done: {folder / 'report.html'} and report.pdf")
@@ -56,7 +56,8 @@ def run_report(options):
 
 def run_reference(options):
     """Make the one report that is tracked, its runs beside it, and what the README and the model card say of it."""
-    from fmnist_lib import ROOT, reference, report
+    from fmnist_lib import ROOT
+    from fmnist_lib.commands import reference, report
 
     report.make(ROOT / "params" / "paper.yaml", {"runs_dir": "reports/reference/runs"}, reference.FOLDER)
     reference.publish()
@@ -65,7 +66,7 @@ def run_reference(options):
 
 def run_verify(options):
     """Say which tables are what the records give, and how runs that are trained anew compare."""
-    from fmnist_lib import reference
+    from fmnist_lib.commands import reference
 
     for name in reference.verify(options.folder):
         print(f"same bytes: {name}")
@@ -75,21 +76,21 @@ def run_verify(options):
 
 def run_predict(options):
     """Name the garment in each picture, by the winner of the reference."""
-    from fmnist_lib import evaluation, reference
+    from fmnist_lib.commands import predict, reference
 
     run = reference.winner()
     for path in options.pictures:
-        (likely,) = evaluation.classify(run, evaluation.picture(path, options.invert))
+        (likely,) = predict.classify(run, predict.picture(path, options.invert))
         print(f"{path}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in likely[:3])}")
 
 
 def run_runs(options):
     """Print the runs, a line each; or verify them, and print a line for each file that is damaged."""
-    from fmnist_lib import inventory
+    from fmnist_lib.runs.store import Store
 
-    folder = params.runs_folder(options.runs_dir)
+    store = Store(options.runs_dir)
     if options.what == "verify":
-        count, errors = inventory.damaged(folder)
+        count, errors = store.verify()
         for error in errors:
             print(f"{error.cause}. Fix: {error.fix}")
         if errors:
@@ -98,7 +99,7 @@ def run_runs(options):
             )
         print(f"Every file of {count} runs has its SHA-256.")
         return
-    frame = inventory.frame(folder)
+    frame = store.frame()
     columns = ["run", "status", "epochs", "best_epoch", "best_val_loss", "best_val_accuracy"]
     columns += ["device", "precision", "torch", "seconds", "megabytes"]
     listed = frame.reindex(columns=columns).convert_dtypes()
@@ -107,9 +108,9 @@ def run_runs(options):
 
 def run_fetch(options):
     """Fetch the data set and say where it is."""
-    from fmnist_lib import data
+    from fmnist_lib.runs import download
 
-    print(data.fetch(options.data_dir))
+    print(download.fetch(options.data_dir))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The networks of the paper (section III), each a list of layers to be read aloud."""
 
+import copy
 import math
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from fmnist_lib.recipe import flattened_side, paddings, parse
+from fmnist_lib.recipe import Recipe, flattened_side, paddings, parse
 
 ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}
 
@@ -72,11 +73,16 @@ def build(model: str, padding="1,0", activation="relu", output="plain", input_dr
     return constructor(**arguments, padding=padding, activation=activation, output=output)
 
 
+def of(recipe: Recipe) -> nn.Sequential:
+    """Build the model that a recipe states, in its readings."""
+    return build(recipe.model, recipe.padding, recipe.activation, recipe.output, recipe.input_dropout)
+
+
 def layers(model: nn.Sequential) -> list[tuple[str, tuple[int, ...]]]:
     """List each layer's name and the shape that it really gives one image, such as ("MaxPool2d 2×2", (32, 14, 14))."""
     x, listed = torch.zeros(1, 1, 28, 28), []
     with torch.no_grad():
-        for layer in model.eval():
+        for layer in copy.deepcopy(model).eval():  # the caller's stays in its own mode
             x = layer(x)
             listed.append((_layer_name(layer), tuple(x.shape[1:])))
     return listed

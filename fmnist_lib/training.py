@@ -1,25 +1,20 @@
 """One engine: fit and evaluate, on a CPU and on CUDA. It receives a built model and tensors, never a recipe."""
 
 import contextlib
-import ctypes
 import math
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fmnist_lib import UserError
 from fmnist_lib.fused import Pixels, fuse
 
 STREAMS = ("weights", "order", "dropout")  # each draws from a private generator
 SCALINGS = {"unit": (0.0, 1.0), "standardised": (0.2860, 0.3530)}  # mean and deviation of the 60,000 images, in [0, 1]
 EVALUATION_BATCH = 500
-CARD = Path("/dev/nvidia0")  # there where a card is, whether or not its driver suits this PyTorch
 
 OPTIMIZERS = {
     "adam": lambda parameters, lr, momentum: torch.optim.Adam(parameters, lr=lr, fused=True),
@@ -36,64 +31,6 @@ class Snapshot:
 
     history: list[dict]  # epoch (from 1), train_loss, val_loss [nats], val_accuracy [0–1]
     tensors: Callable[[], dict[str, Tensor]]  # on the CPU: model.*, best.*, optimizer.*
-
-
-def resolve(device: str = "auto", precision: str = "auto", kernels: str = "auto") -> tuple[str, str, str]:
-    """Return the device class, precision and kernels to use; UserError for CUDA or kernels that do not work here."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() or CARD.exists() else "cpu"
-    if device == "cuda":
-        _check_cuda()
-    if precision == "auto":
-        precision = "bf16" if native_bf16(device) else "fp32"
-    if kernels == "auto":
-        kernels = "numba" if device == "cpu" and compilable() else "torch"
-    elif kernels == "numba" and not compilable():
-        raise UserError('kernels = "numba", but numba cannot compile here', 'set kernels to "torch" or "auto"')
-    return device, precision, kernels
-
-
-def compilable() -> bool:
-    """Say whether numba is here and compiles the kernels."""
-    try:
-        from numba import config
-
-        if config.DISABLE_JIT:  # as plain Python the kernels would take hours
-            return False
-        from fmnist_lib.kernels.second import compile_here
-    except ImportError:
-        return False
-    return compile_here()
-
-
-def _check_cuda():
-    update = 'update the NVIDIA driver (580 or newer), or set device to "cpu"'
-    if not torch.cuda.is_available() and CARD.exists():
-        raise UserError("there is an NVIDIA card, but this PyTorch cannot use it", update)
-    if not torch.cuda.is_available():
-        raise UserError("device = 'cuda', but PyTorch finds no CUDA device", 'set device to "cpu" or "auto"')
-    try:
-        torch.ones(2, device="cuda").sum().item()
-    except RuntimeError as error:
-        cause = f"the CUDA device does not work with this PyTorch: {str(error).splitlines()[0]}"
-        raise UserError(cause, update) from error
-
-
-def native_bf16(device: str) -> bool:
-    """Say whether the hardware multiplies bf16 itself: compute capability ≥ 8.0; AVX-512 bf16 or AMX."""
-    if device == "cuda":
-        return torch.cuda.get_device_capability() >= (8, 0)
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-
-
-def prepare(threads: int = 1):
-    """Make this process compute reproducibly, and on Linux keep the memory that it frees (a tenth of a CPU step)."""
-    torch.set_num_threads(threads)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: no mapping of its own for a large tensor
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: give nothing back
 
 
 @contextlib.contextmanager

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from fmnist_lib import data
 from fmnist_lib.press.language import speak
+from fmnist_lib.runs import download
 
 settings.register_profile("busy machine", deadline=None)
 settings.load_profile("busy machine")
@@ -15,7 +15,7 @@ settings.load_profile("busy machine")
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of the project's verified raw files, fetched if need be."""
-    return data.fetch()
+    return download.fetch()
 
 
 @pytest.fixture(autouse=True)

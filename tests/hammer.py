@@ -20,20 +20,21 @@ from pathlib import Path
 
 import torch
 
-from fmnist_lib import data, inventory, sweep
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import download, job, sweep
+from fmnist_lib.runs.store import Store
 
 MODELS = ("CNN3-4-0.1", "CNN5-4-0.25", "ANN-Juan-0.25")
 SMALL = {"epochs": 30, "lr": 0.01, "train_images": 300, "val_images": 100, "batch": 100}
 # At this rate the best epoch is not the last, so that what a resumption must bring back shows.
 RECIPES = [Recipe(model, weights_seed=seed, **SMALL) for model in MODELS for seed in range(4)]
 context = multiprocessing.get_context("forkserver")  # imports once for all processes
-context.set_forkserver_preload(["fmnist_lib.sweep", "torch._dynamo"])
+context.set_forkserver_preload(["fmnist_lib.runs.sweep", "torch._dynamo"])
 
 
 def begin():
     """Begin a process of a sweep as the sweep does, with a checkpoint of every epoch."""
-    sweep.CHECKPOINT_SECONDS = 0.0
+    job.CHECKPOINT_SECONDS = 0.0
     sweep._start_worker()
 
 
@@ -42,7 +43,7 @@ def train(place: Path, folder: Path, seed: int):
     torch.set_num_threads(1)  # no threads that a fork would lose
     sweep.processes = lambda n: ProcessPoolExecutor(n, multiprocessing.get_context("fork"), begin)  # starts at once
     with contextlib.redirect_stdout(io.StringIO()):
-        sweep.train(random.Random(seed).sample(RECIPES, len(RECIPES)), place, folder, workers=1, weights=True)
+        sweep.train(random.Random(seed).sample(RECIPES, len(RECIPES)), Store(place), folder, workers=1, weights=True)
 
 
 def start(place: Path, folder: Path, seed: int) -> multiprocessing.Process:
@@ -57,7 +58,7 @@ def hammer(place: Path, folder: Path, processes: int, until: float, draw: random
     Then all are killed, and one process finishes what is left.
     """
     count, working = Counter(), [start(place, folder, draw.random()) for _ in range(processes)]
-    while time.monotonic() < until and sweep.missing(RECIPES, place, weights=True):
+    while time.monotonic() < until and Store(place).missing(RECIPES, weights=True):
         time.sleep(draw.expovariate(2))  # half a second on average
         at = draw.randrange(processes)
         working[at].kill()
@@ -93,7 +94,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(2**32), help="of the moments of the kills")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    draw, folder, total = random.Random(options.seed), data.fetch(), Counter()
+    draw, folder, total = random.Random(options.seed), download.fetch(), Counter()
     with tempfile.TemporaryDirectory(prefix="hammer-") as kept:
         peace = Path(kept, "peace")
         start(peace, folder, 0).join()
@@ -107,7 +108,7 @@ def main() -> int:
                 runs=sum(name.endswith("run.json") for name in made),
                 differing=sum(made.get(name) != content for name, content in expected.items()),
                 leftovers=len(made.keys() - expected.keys()),
-                damaged=len(inventory.damaged(place)[1]),
+                damaged=len(Store(place).verify()[1]),
             )
             print(dict(total), sorted(made.keys() - expected.keys()), flush=True)
     bad = [name for name in ("failures", "differing", "leftovers", "damaged") if total[name]]

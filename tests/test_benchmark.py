@@ -12,8 +12,12 @@ import torch.nn.functional as F
 from statsmodels.stats.weightstats import DescrStatsW
 from torch.utils.flop_counter import FlopCounterMode
 
-from fmnist_lib import UserError, benchmark, floors, inventory, models, params, runs, sweep
+from fmnist_lib import UserError, models
+from fmnist_lib.commands import benchmark, floors
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import job
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import parameters
 
 MODELS = ["CNN3-512-0.1", "CNN5-128-0.25", "CNN-Nahuel", "ANN-Juan-0.1"]
 BATCH = 6
@@ -83,12 +87,12 @@ def test_twice_as_much_is_twice_as_many_steps(data_dir, monkeypatch):
 def test_memory_is_read_after_each_run_that_is_really_trained(tmp_path, data_dir):
     found = benchmark.memory([SMALL, Recipe(**vars(SMALL) | {"weights_seed": 1})], tmp_path, data_dir)
     assert len(found) == 2 and min(found) > 50  # MB: PyTorch alone takes more
-    assert runs.find(tmp_path, SMALL) is not None and len(inventory.frame(tmp_path)) == 2
+    assert Store(tmp_path).find(SMALL) is not None and len(Store(tmp_path).frame()) == 2
 
 
 def test_a_thousand_runs_of_the_given_length_are_listed(monkeypatch):
-    listed, frame = [], inventory.frame
-    monkeypatch.setattr(inventory, "frame", lambda folder: listed.append(frame(folder)))
+    listed, frame = [], Store.frame
+    monkeypatch.setattr(Store, "frame", lambda store: listed.append(frame(store)))
     assert len(benchmark.listing_seconds(SMALL, repeats=1)) == 1
     assert [len(rows) for rows in listed] == [1000]
     assert set(listed[0]["epochs"]) == {SMALL.epochs} and listed[0]["run"].nunique() == 1000
@@ -102,7 +106,7 @@ def test_a_thousand_runs_of_the_given_length_are_listed(monkeypatch):
 )
 def test_a_parameter_out_of_range_is_refused(name, value):
     with pytest.raises(UserError, match=rf"{name} = {value}.*\nFix: give {name} a whole number"):
-        params.checked({name: value})
+        parameters.checked({name: value})
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_a_parameter_out_of_range_is_refused(name, value):
     ],
 )
 def test_what_is_impossible_together_is_refused_before_anything_is_read(recipes, wrong, monkeypatch):
-    monkeypatch.setattr(sweep, "loaded", None)
+    monkeypatch.setattr(job, "loaded", None)
     with pytest.raises(UserError, match="Fix: "):
         recipes(ASKED | wrong)
 

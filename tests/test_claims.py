@@ -11,11 +11,13 @@ import pytest
 import scipy.stats
 from test_tables_stats import images_of, trained
 
-from fmnist_lib import ROOT, UserError, params, runs
+from fmnist_lib import ROOT, UserError
 from fmnist_lib.press.language import speak
 from fmnist_lib.press.tables import claims_as_text
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.study import claims, paper, results, rule
+from fmnist_lib.runs import record
+from fmnist_lib.runs.run import read
+from fmnist_lib.study import claims, paper, parameters, results, rule
 from fmnist_lib.study.rule import NEGLIGIBLE, NOT_REPRODUCED, REPRODUCED, UNDECIDABLE
 
 WINNER, NAHUEL, ANN = "CNN3-512-0.1", "CNN-Nahuel", "ANN-Juan"
@@ -449,9 +451,9 @@ def test_a_row_of_the_frame_is_what_the_run_says(tmp_path):
     run = trained(
         tmp_path, WINNER, 3, losses, [0.8 + i / 100 for i in range(20)], train=[1 - i / 40 for i in range(20)]
     )
-    runs.attach(run, runs.TEST, images_of(0.905, loss=0.5).to_csv(index=False).encode())
+    run.attach(record.TEST, images_of(0.905, loss=0.5).to_csv(index=False).encode())
     other = trained(tmp_path, NAHUEL, 3, (0.4, 0.3), keep="last", seconds=7.0)
-    frame = results.frame([runs.read(run.folder), other, other], 42)
+    frame = results.frame([read(run.folder), other, other], 42)
     assert list(frame["run"]) == [run.folder.name, other.folder.name] and list(frame["role"]) == [
         "search",
         "retraining",
@@ -535,7 +537,7 @@ def test_the_page_names_the_seeds_the_families_and_each_verdict():
 
 
 def test_the_params_file_of_the_judging_runs_is_what_was_registered():
-    asked = params.read_file(ROOT / "params" / "rigorous.yaml")
+    asked = parameters.read_file(ROOT / "params" / "rigorous.yaml")
     assert tuple(asked["seed"]) == rule.JUDGING_SEEDS and asked["patience"] == paper.PATIENCE
     assert {name: asked[name] for name in paper.GRID} == paper.GRID
     assert [f"{ANN}-{p}" for p in asked["ann_p"]] == RATES

@@ -12,9 +12,14 @@ import pandas as pd
 import pytest
 from test_runs import DAMAGE, HISTORY, OTHER, RECIPE, answers_of, checkpoint_of, empty, truncate, write
 
-from fmnist_lib import ROOT, UserError, answers, checkpoints, protocol, report, runs, sweep
+from fmnist_lib import ROOT, UserError
 from fmnist_lib.__main__ import main
+from fmnist_lib.commands import report
 from fmnist_lib.press.language import sentence, speak
+from fmnist_lib.runs import checkpoint, contents, record
+from fmnist_lib.runs.run import read
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import protocol
 
 SMOKE = ROOT / "params" / "smoke.yaml"
 WATCHED = """
@@ -118,7 +123,13 @@ def test_the_listing_goes_on_where_a_run_is_damaged_or_unfinished(tmp_path, caps
     for name in ("recipe.json", "run.json"):
         place = write(tmp_path, replace(RECIPE, epochs=2, weights_seed=len(name))).folder
         empty(place / name)
-    checkpoints.write(tmp_path, replace(RECIPE, order_seed=1), HISTORY[:1], checkpoint_of(), 1.0)
+    checkpoint.write(
+        Store(tmp_path).place(replace(RECIPE, order_seed=1)),
+        replace(RECIPE, order_seed=1),
+        HISTORY[:1],
+        checkpoint_of(),
+        1.0,
+    )
     write(tmp_path)
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
     states = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
@@ -140,19 +151,19 @@ def test_verifying_names_each_damaged_file_with_a_fix_and_the_next_sweep_redoes_
     (line,) = told.out.splitlines()
     assert str(place / name) in line and "is damaged" in line and "Fix: set it aside" in line
     assert told.err.splitlines()[0] == "Error: 1 damaged files in 2 runs" and "Fix: run the sweep" in told.err
-    assert sweep.missing([RECIPE, OTHER], tmp_path) == [RECIPE]
+    assert Store(tmp_path).missing([RECIPE, OTHER]) == [RECIPE]
 
 
 def test_verifying_names_every_damaged_file_of_a_run_and_no_absent_weights(tmp_path, capsys):
     place = write(tmp_path).folder
-    runs.attach(runs.read(place), runs.TEST, answers.packed(answers_of()))
-    for name in ("recipe.json", "history.csv", runs.TEST):
+    read(place).attach(record.TEST, contents.pack_answers(answers_of()))
+    for name in ("recipe.json", "history.csv", record.TEST):
         truncate(place / name)
     (place / "weights.safetensors").unlink()
     assert main(["runs", "verify", "--runs-dir", str(tmp_path)]) == 1
     out = capsys.readouterr().out
     assert [line.split(" is damaged")[0] for line in out.splitlines()] == [
-        str(place / name) for name in ("recipe.json", "history.csv", runs.TEST)
+        str(place / name) for name in ("recipe.json", "history.csv", record.TEST)
     ]
 
 

@@ -27,6 +27,7 @@ from torch.utils.data import random_split
 from torchvision.datasets import FashionMNIST
 
 from fmnist_lib import UserError, data
+from fmnist_lib.runs import download
 
 LABELS = "t10k-labels-idx1-ubyte"
 RAW = Path("FashionMNIST", "raw")
@@ -61,9 +62,9 @@ def debian(monkeypatch, tmp_path_factory):
 @pytest.fixture
 def isolated(monkeypatch, tmp_path):
     """No source but the data folder itself, whatever this machine has."""
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", tmp_path / "not installed")
-    monkeypatch.setattr(data, "_from_mirrors", unreachable)
-    monkeypatch.setattr(data, "_from_apt", unreachable)
+    monkeypatch.setattr(download, "DEBIAN_FOLDER", tmp_path / "not installed")
+    monkeypatch.setattr(download, "_from_mirrors", unreachable)
+    monkeypatch.setattr(download, "_from_apt", unreachable)
 
 
 def unreachable(_):
@@ -146,22 +147,22 @@ def test_d4_another_data_set_of_the_same_sizes_and_headers_such_as_mnist_is_refu
         with pytest.raises(UserError, match="is not the data set's"):
             data.load(part, data_dir=folder)
     with pytest.raises(UserError, match="lacks train-images"):
-        data.fetch(folder)
+        download.fetch(folder)
 
 
 def test_d3_fetch_replaces_a_damaged_file_and_keeps_it_beside(debian, isolated, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", debian)
-    raw = data.fetch(tmp_path)
+    monkeypatch.setattr(download, "DEBIAN_FOLDER", debian)
+    raw = download.fetch(tmp_path)
     replace(raw / LABELS, b"damaged")
     with pytest.warns(UserWarning, match=f"{LABELS}.damaged"):
-        data.fetch(tmp_path)
+        download.fetch(tmp_path)
     assert is_complete(raw) and (raw / f"{LABELS}.damaged").read_bytes() == b"damaged"
 
 
 def test_d3_a_damaged_file_stays_until_a_good_one_is_there(folder, isolated):
     replace(folder / RAW / LABELS, b"damaged")
     with pytest.raises(UserError, match=rf"lacks {LABELS} \(7 bytes"):
-        data.fetch(folder)
+        download.fetch(folder)
     assert (folder / RAW / LABELS).read_bytes() == b"damaged"
 
 
@@ -178,15 +179,15 @@ def forbid_network(monkeypatch) -> list:
 
 def test_d1_offline_with_the_data_present_works_and_asks_no_network(folder, monkeypatch):
     attempts = forbid_network(monkeypatch)
-    assert data.fetch(folder) == data.fetch(folder, offline=True) == folder / RAW
+    assert download.fetch(folder) == download.fetch(folder, offline=True) == folder / RAW
     assert not attempts
 
 
 def test_d1_offline_without_data_names_files_folder_and_every_way(tmp_path, monkeypatch):
     attempts = forbid_network(monkeypatch)
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", tmp_path / "not installed")
+    monkeypatch.setattr(download, "DEBIAN_FOLDER", tmp_path / "not installed")
     with pytest.raises(UserError) as error:
-        data.fetch(tmp_path, offline=True)
+        download.fetch(tmp_path, offline=True)
     ways = ["online", "apt install dataset-fashion-mnist", "zalandoresearch/fashion-mnist", "data_dir"]
     assert all(name in error.value.cause for name in [*data.FILES, str(tmp_path / RAW)])
     assert all(way in error.value.fix for way in ways)
@@ -197,11 +198,11 @@ def test_d1_offline_without_data_names_files_folder_and_every_way(tmp_path, monk
 def test_d1_offline_sources_on_this_machine_are_enough(debian, tmp_path, monkeypatch, source):
     attempts = forbid_network(monkeypatch)
     if source == "debian installed":
-        monkeypatch.setattr(data, "DEBIAN_FOLDER", debian)
+        monkeypatch.setattr(download, "DEBIAN_FOLDER", debian)
     else:
-        monkeypatch.setattr(data, "DEBIAN_FOLDER", tmp_path / "not installed")
+        monkeypatch.setattr(download, "DEBIAN_FOLDER", tmp_path / "not installed")
         shutil.copytree(debian, tmp_path / RAW)
-    assert is_complete(data.fetch(tmp_path, offline=True)) and not attempts
+    assert is_complete(download.fetch(tmp_path, offline=True)) and not attempts
 
 
 def mirror_at(monkeypatch, port: int):
@@ -211,19 +212,19 @@ def mirror_at(monkeypatch, port: int):
 
 
 def test_d1_a_silent_mirror_is_given_up_and_the_default_timeout_restored(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "SILENCE", 0.2)
+    monkeypatch.setattr(download, "SILENCE", 0.2)
     before, start = socket.getdefaulttimeout(), time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and never answers
         mirror_at(monkeypatch, silent.getsockname()[1])
         with pytest.raises((OSError, RuntimeError), match="timed out"):
-            data._from_mirrors(tmp_path)
+            download._from_mirrors(tmp_path)
     assert time.monotonic() - start < 5
     assert socket.getdefaulttimeout() == before
 
 
 def test_d1_no_wait_for_the_network_is_longer_than_20_seconds():
-    assert 0 < data.SILENCE <= 20
-    assert data.APT_CONF.format(folder="", silence=data.SILENCE).count(f'Timeout "{data.SILENCE}"') == 2
+    assert 0 < download.SILENCE <= 20
+    assert download.APT_CONF.format(folder="", silence=download.SILENCE).count(f'Timeout "{download.SILENCE}"') == 2
 
 
 # D2: downloads that go wrong
@@ -252,8 +253,8 @@ def mirror(debian, monkeypatch):
     """The mirrors' place taken by a server of this machine, reached through torchvision's own class."""
     md5 = {p.name: hashlib.md5(p.read_bytes()).hexdigest() for p in debian.glob("*.gz")}
     monkeypatch.setattr(FashionMNIST, "resources", list(md5.items()))
-    monkeypatch.setattr(data, "_from_apt", unreachable)
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", Path("not installed"))
+    monkeypatch.setattr(download, "_from_apt", unreachable)
+    monkeypatch.setattr(download, "DEBIAN_FOLDER", Path("not installed"))
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Mirror, directory=debian)) as server:
         mirror_at(monkeypatch, server.server_port)
         threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
@@ -265,10 +266,10 @@ def mirror(debian, monkeypatch):
 def test_d2_a_bad_download_leaves_nothing_under_the_final_name_and_a_retry_succeeds(mirror, tmp_path, answer):
     mirror.answer = answer
     with pytest.raises(UserError, match="mirrors"):
-        data.fetch(tmp_path)
+        download.fetch(tmp_path)
     assert not names_in(tmp_path / RAW)
     mirror.answer = "whole"
-    assert is_complete(data.fetch(tmp_path))
+    assert is_complete(download.fetch(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -284,10 +285,10 @@ def test_d2_a_bad_gz_file_in_the_folder_gives_nothing_and_the_next_source_is_ask
         path.write_bytes(damage(path.read_bytes()))
     gz = names_in(tmp_path / RAW)
     with pytest.raises(UserError, match="lacks"):
-        data.fetch(tmp_path)
+        download.fetch(tmp_path)
     assert names_in(tmp_path / RAW) == gz
-    monkeypatch.setattr(data, "_from_apt", lambda _: debian)
-    assert is_complete(data.fetch(tmp_path))
+    monkeypatch.setattr(download, "_from_apt", lambda _: debian)
+    assert is_complete(download.fetch(tmp_path))
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -297,13 +298,13 @@ def test_d2_a_full_disk_leaves_nothing_under_the_final_name_and_a_retry_succeeds
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", debian)
+    monkeypatch.setattr(download, "DEBIAN_FOLDER", debian)
     with monkeypatch.context() as patch:
         patch.setattr(os, step, full)
         with pytest.raises(UserError, match=f"{RAW}.*No space left"):
-            data.fetch(tmp_path)
+            download.fetch(tmp_path)
     assert not names_in(tmp_path / RAW)
-    assert is_complete(data.fetch(tmp_path))
+    assert is_complete(download.fetch(tmp_path))
 
 
 # D5: several processes
@@ -319,9 +320,9 @@ def test_d5_of_two_processes_at_once_one_fetches_and_both_have_good_data(debian,
 
     def fetch():
         start.wait()
-        good.put(is_complete(data.fetch(tmp_path)))
+        good.put(is_complete(download.fetch(tmp_path)))
 
-    monkeypatch.setattr(data, "_from_apt", source)
+    monkeypatch.setattr(download, "_from_apt", source)
     processes = [fork.Process(target=fetch) for _ in range(2)]
     for process in processes:
         process.start()
@@ -336,32 +337,32 @@ def test_d5_of_two_processes_at_once_one_fetches_and_both_have_good_data(debian,
 def test_d5_a_fetch_killed_while_writing_is_taken_up_by_the_next(debian, isolated, tmp_path, monkeypatch):
     def fetch_and_die():
         os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
-        data.fetch(tmp_path)
+        download.fetch(tmp_path)
 
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", debian)
+    monkeypatch.setattr(download, "DEBIAN_FOLDER", debian)
     process = fork.Process(target=fetch_and_die)
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL and not names_in(tmp_path / RAW)
-    assert is_complete(data.fetch(tmp_path))
+    assert is_complete(download.fetch(tmp_path))
 
 
 # D6: where the folder is
 
 
 def test_d6_a_path_with_spaces_and_letters_is_filled_from_any_directory(debian, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", debian)
+    monkeypatch.setattr(download, "DEBIAN_FOLDER", debian)
     monkeypatch.chdir(tmp_path)
-    raw = data.fetch("un año de datos")
+    raw = download.fetch("un año de datos")
     monkeypatch.chdir("/")
     assert raw == tmp_path / "un año de datos" / RAW and is_complete(raw)
-    assert data.fetch(raw) == data.fetch(raw.parents[1]) == raw
+    assert download.fetch(raw) == download.fetch(raw.parents[1]) == raw
 
 
 def test_d6_a_linked_folder_works(data_dir, tmp_path):
     linked = tmp_path / "un año de datos"
     linked.symlink_to(data_dir.parents[1])
-    assert data.fetch(linked, offline=True) == linked / RAW
+    assert download.fetch(linked, offline=True) == linked / RAW
     assert len(data.load("test", data_dir=linked)[1]) == 10_000
 
 
@@ -389,7 +390,7 @@ def test_d6_a_read_only_folder_with_the_data_works(data_dir, read_only):
     for name in data.FILES:
         shutil.copy(data_dir / name, folder / RAW)
     close()
-    assert data.fetch(folder) == folder / RAW
+    assert download.fetch(folder) == folder / RAW
     assert len(data.load("test", data_dir=folder)[0]) == 10_000
     assert not list((folder / RAW).glob(".*"))
 
@@ -398,8 +399,8 @@ def test_d6_a_read_only_folder_with_the_data_works(data_dir, read_only):
 def test_d6_a_read_only_folder_without_the_data_is_named_with_a_fix(read_only):
     folder, close = read_only
     close()
-    with pytest.raises(UserError, match=f"{folder / RAW}.*Permission denied.*\nFix: .*data_dir"):
-        data.fetch(folder, offline=True)
+    with pytest.raises(UserError, match=f"{folder / RAW}.*Permission denied.*\nFix: .*another folder"):
+        download.fetch(folder, offline=True)
 
 
 # Apt, for real where it is reachable
@@ -424,7 +425,7 @@ def test_d1_apt_alone_brings_the_data_and_leaves_the_system_as_it_was(tmp_path):
         return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*")}
 
     before = system()
-    contents = data._unpacked(data._from_apt(tmp_path), data.FILES)
+    contents = download._unpacked(download._from_apt(tmp_path), data.FILES)
     assert {n: hashlib.sha256(c).hexdigest() for n, c in contents.items()} == {n: s for n, (_, s) in data.FILES.items()}
     assert system() == before
 

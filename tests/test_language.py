@@ -8,10 +8,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from fmnist_lib import ROOT, protocol, provenance, reference
+from fmnist_lib import ROOT
 from fmnist_lib.press import article, diagrams, formulas, tables
 from fmnist_lib.press.language import LANGUAGES, catalogue, number, sentence, speak, tr
-from fmnist_lib.study import claims, results, rule
+from fmnist_lib.study import claims, protocol, results, rule
+from fmnist_lib.study import tables as tables_of
 
 CELLS = nbformat.read(ROOT / "notebooks" / "report.ipynb", 4).cells
 PROSE = {cell.source for cell in CELLS if cell.cell_type == "markdown"}
@@ -44,18 +45,18 @@ def spoken() -> set[str]:
 
 def told() -> set[str]:
     """Return the words of the report's tables and of what the library says through a name."""
-    study, values = protocol.Study(), protocol.DEFAULTS
-    readings, environment = protocol.readings(values), provenance.environment_table(study)
-    shown = [readings, environment, provenance.runs_table(study)]
-    shown += [tables.claims_as_text(claims.judge(results.frame(provenance.every(study), values["split_seed"])))]
+    frame, values = results.frame([]), protocol.DEFAULTS
+    readings, environment = protocol.readings(values), tables_of.environment(frame)
+    shown = [readings, environment, tables_of.runs(frame)]
+    shown += [tables.claims_as_text(claims.judge(frame))]
     heads = {name for frame in shown for name in frame.columns}
-    heads |= {name for pair in tables.scores_as_text(reference.beside_paper(study, values)[0]).columns for name in pair}
+    heads |= {name for pair in tables.scores_as_text(tables_of.table_1(frame, 1)).columns for name in pair}
     parts = {part.words for part in claims.PARTS if re.search(r"\b[a-z]{2}", part.words)}
     units = {part.unit for part in claims.PARTS}
     rules = {message for _, message in formulas.RULES if message.strip("{}0123456789")}
     return {
         *heads, *readings["what it is"], *environment[" "], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
-        *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, provenance.LINE,
+        *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, tables_of.LINE,
     } - {"", " "}  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def test_the_press_needs_no_torch():
         assert not [other for other in imports(path) if other.split(".")[0] in ("torch", "torchvision")]
 
 
-@pytest.mark.parametrize("name", ("params", "recipe", "report", "__main__"))
+@pytest.mark.parametrize("name", ("study.parameters", "study.protocol", "recipe", "commands.report", "__main__"))
 def test_what_checks_parameters_does_not_import_torch(name):
     assert not [other for other in imports(LIBRARY[name]) if other.split(".")[0] == "torch"]
 
@@ -107,14 +107,20 @@ def test_every_dependency_is_pinned_within_its_range(stated):
 
 
 def test_what_the_library_imports_is_a_stated_dependency():
-    known = {"yaml": "pyyaml", "bs4": "beautifulsoup4", "IPython": "ipykernel", "pypandoc": "pypandoc-binary"}
+    known = {
+        "yaml": "pyyaml",
+        "bs4": "beautifulsoup4",
+        "IPython": "ipykernel",
+        "pypandoc": "pypandoc-binary",
+        "llvmlite": "numba",
+    }
     known |= {
         "PIL": "pillow",
+        "llvmlite": "numba",
         "nbformat": "nbconvert",
         "nbclient": "papermill",
         "traitlets": "nbconvert",
         "jinja2": "nbconvert",
-        "llvmlite": "numba",
     }
     stated = {canonicalize_name(Requirement(line).name) for line in requirements()}
     used = {name.split(".")[0] for path in LIBRARY.values() for name in imports(path)}

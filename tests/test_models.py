@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from fmnist_lib import UserError, models, protocol, recipe
+from fmnist_lib import UserError, models, recipe
+from fmnist_lib.study import protocol
 
 CNNS = [recipe.cnn_name(k, n, p) for k, n, p in itertools.product(*protocol.GRID.values())]
 ANNS = ["ANN-Juan-0.1", "ANN-Juan-0.25"]

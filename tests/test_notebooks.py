@@ -13,10 +13,11 @@ import pytest
 from bs4 import BeautifulSoup
 from papermill.exceptions import PapermillExecutionError
 
-from fmnist_lib import ROOT, UserError, params, protocol
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands.report import NOTEBOOKS
 from fmnist_lib.press.display import roman
 from fmnist_lib.press.render import ArticleHTMLExporter
-from fmnist_lib.report import NOTEBOOKS
+from fmnist_lib.study import parameters, protocol
 
 APART = ("benchmark",)  # what the report does not run
 CELLS = {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4) for name in NOTEBOOKS + APART}
@@ -27,7 +28,7 @@ def code(name):
     return [cell for cell in CELLS[name].cells if cell.cell_type == "code"]
 
 
-def parameters(name):
+def cell_of_parameters(name):
     (cell,) = [cell for cell in code(name) if "parameters" in cell.metadata.get("tags", [])]
     return cell
 
@@ -35,7 +36,7 @@ def parameters(name):
 def defaults(name):
     """Return what the parameters cell assigns, by running it."""
     assigned = {}
-    exec(parameters(name).source, assigned)
+    exec(cell_of_parameters(name).source, assigned)
     return {key: assigned[key] for key in assigned["__annotations__"]}
 
 
@@ -61,15 +62,15 @@ def test_a_code_cell_has_at_most_25_lines(name):
 
 
 def test_the_report_reads_as_a_paper_its_code_short_and_folded_but_for_the_parameters():
-    cells = [cell for cell in code("report") if cell is not parameters("report")]
+    cells = [cell for cell in code("report") if cell is not cell_of_parameters("report")]
     lines = [len(cell.source.splitlines()) for cell in cells]
     assert median(lines) <= 6 and max(lines) <= 15
     assert all(cell.metadata.jupyter.source_hidden for cell in cells)
-    assert "source_hidden" not in parameters("report").metadata.get("jupyter", {})
+    assert "source_hidden" not in cell_of_parameters("report").metadata.get("jupyter", {})
 
 
 @pytest.mark.parametrize("name", ["sweep", "retrain", "test_comparison", "report"])
-def test_the_article_of_a_notebook_that_trains_or_reports_carries_its_stamp_and_its_parameters(name):
+def test_the_article_of_a_notebook_that_trains_or_reports_carries_its_stamp_and_its_cell_of_parameters(name):
     (stamp,) = [cell for cell in code(name) if "stamp" in cell.metadata.get("tags", [])]
     assert stamp.source == "say(protocol.STAMP, **protocol.stamped(params))"
     assert [cell.source for cell in code(name)].count("settings(params, protocol.DEFAULTS)") == 1
@@ -107,7 +108,7 @@ def test_what_the_paper_numbered_has_its_number_and_ours_come_after():
 
 @every_notebook
 def test_each_parameter_is_one_flat_annotated_commented_line(name):
-    for line in parameters(name).source.splitlines():
+    for line in cell_of_parameters(name).source.splitlines():
         assert re.fullmatch(r"\w+: (int|float|str|bool|list) = .+  # .+", line), line
         tokens = list(tokenize.generate_tokens(io.StringIO(line).readline))
         assert sum(token.string == "=" for token in tokens) == 1 and line.count("=") == 1, line
@@ -130,7 +131,7 @@ def test_the_defaults_are_the_papers_and_pass_their_own_check(name):
     assert {key: stated[key] for key in stated if key in protocol.DEFAULTS} == {
         key: protocol.DEFAULTS[key] for key in stated if key in protocol.DEFAULTS
     }
-    assert params.check(stated) == stated
+    assert parameters.check(stated) == stated
     assert stated.get("model", protocol.WINNER) == protocol.WINNER
 
 
@@ -148,24 +149,24 @@ def test_one_params_file_with_the_names_of_all_notebooks_passes_the_check_of_eac
     everything = {key: value for other in CELLS for key, value in defaults(other).items()}
     cell = "# Parameters\n" + "\n".join(f"{key} = {value!r}" for key, value in everything.items())
     assert set(everything) > set(defaults(name))
-    assert params.check({"In": [cell]} | everything) == everything
+    assert parameters.check({"In": [cell]} | everything) == everything
     with pytest.raises(UserError, match="unknown parameter 'kernal'"):
-        params.check({"In": [cell + "\nkernal = 3"]} | everything)
+        parameters.check({"In": [cell + "\nkernal = 3"]} | everything)
 
 
 @every_notebook
 def test_nbmake_gives_small_values_to_parameters_that_the_notebook_has_and_a_private_store(name):
-    mock = parameters(name).metadata.nbmake["mock"]
+    mock = cell_of_parameters(name).metadata.nbmake["mock"]
     assert set(mock) <= set(defaults(name))
-    assert params.checked(mock) == mock
+    assert parameters.checked(mock) == mock
     assert "runs_dir" not in defaults(name) or mock["runs_dir"] == "temporary"
 
 
 @every_notebook
 def test_the_first_thing_a_notebook_does_with_its_parameters_is_to_check_them(name):
     first = code(name)[1].source
-    assert code(name)[0] is parameters(name)
-    assert "from fmnist_lib.params import check" in first and "params = check(globals())" in first
+    assert code(name)[0] is cell_of_parameters(name)
+    assert "from fmnist_lib.study.parameters import check" in first and "params = check(globals())" in first
 
 
 @pytest.mark.slow

@@ -10,8 +10,11 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fmnist_lib import UserError, data, params, protocol, report
+from fmnist_lib import UserError, data
+from fmnist_lib.commands import report
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import download
+from fmnist_lib.study import parameters, protocol
 
 many = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 RIGHT = {
@@ -30,13 +33,13 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 ANYTHING = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_size=3), SCALARS, max_size=2)
 GARBAGE = st.text(max_size=6) | st.sampled_from(["kernal", "K", "k ", "epoch", "__class__", "k\n", "", "In"])
 ONE = st.sampled_from(sorted(RIGHT)).flatmap(lambda name: st.tuples(st.just(name), st.sampled_from(RIGHT[name])))
-ONE |= st.tuples(st.sampled_from(params.NAMES), ANYTHING) | st.tuples(GARBAGE, ANYTHING)
+ONE |= st.tuples(st.sampled_from(parameters.NAMES), ANYTHING) | st.tuples(GARBAGE, ANYTHING)
 PAIRS = st.lists(ONE, max_size=4).map(dict)
 
 
 def trainings(values: dict) -> list[Recipe]:
     """Return all trainings that the report of these parameters consists of, each retrained after one epoch."""
-    asked = params.checked(protocol.DEFAULTS | values) | {"device": "cpu", "precision": "fp32"}
+    asked = parameters.checked(protocol.DEFAULTS | values) | {"device": "cpu", "precision": "fp32"}
     searches = protocol.grid(asked) + protocol.rivals(asked)
     return searches + [protocol.retraining(recipe, 1, asked) for recipe in searches]
 
@@ -59,8 +62,8 @@ def refused_or_one_list(values: dict):
 
 @pytest.fixture(autouse=True)
 def nothing_is_read(monkeypatch):
-    for name in ("fetch", "load", "_raw_folder"):
-        monkeypatch.setattr(data, name, pytest.fail)
+    for module, name in ((download, "fetch"), (data, "load"), (data, "raw_folder")):
+        monkeypatch.setattr(module, name, pytest.fail)
 
 
 @many
@@ -100,7 +103,7 @@ def test_any_params_file_is_refused_in_two_lines_or_is_one_list_of_trainings(con
         file = Path(place, "mine.yaml")
         file.write_bytes(text.encode("utf-8", "surrogatepass"))
         try:
-            values = params.read_file(file)
+            values = parameters.read_file(file)
         except UserError as error:
             assert error.cause and error.fix and "\n" not in error.cause + error.fix
         else:

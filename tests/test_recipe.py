@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from papermill.translators import PythonTranslator
 
-from fmnist_lib import ROOT, UserError, models, params, protocol, recipe
+from fmnist_lib import ROOT, UserError, models, recipe
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.study import parameters, protocol
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine too
 PAPERS = protocol.DEFAULTS | {"device": "cpu", "precision": "fp32"}
@@ -218,19 +219,19 @@ def injected(values):
     ("wrong", "nearest"), [("epoch", "epochs"), ("seeds", "seed"), ("kernal", ""), ("opimizer", "optimizer")]
 )
 def test_an_unknown_parameter_is_refused_with_the_nearest_and_all_names(wrong, nearest):
-    fix = refused(lambda: params.check(injected({wrong: 3})), repr(wrong))
+    fix = refused(lambda: parameters.check(injected({wrong: 3})), repr(wrong))
     assert fix.startswith(f"did you mean {nearest}?") or not nearest
     assert all(name in fix for name in ("k", "n", "p", "epochs", "runs_dir", "retrain_seed"))
-    refused(lambda: params.checked({wrong: 3}), repr(wrong))
+    refused(lambda: parameters.checked({wrong: 3}), repr(wrong))
 
 
 @pytest.mark.parametrize("name", [3, None, True, 1.5, ("k",)])
 def test_a_parameter_whose_name_is_no_text_is_refused(name):
-    refused(lambda: params.checked({name: 3}), repr(name))
+    refused(lambda: parameters.checked({name: 3}), repr(name))
 
 
 def test_a_notebooks_other_variables_are_no_parameters():
-    assert params.check({"In": ["kernal = 3"], "kernal": 3, "k": 3}) == {"k": [3]}
+    assert parameters.check({"In": ["kernal = 3"], "kernal": 3, "k": 3}) == {"k": [3]}
 
 
 CONVERTED = [
@@ -244,7 +245,7 @@ CONVERTED = [
 
 @pytest.mark.parametrize(("name", "value", "meant"), CONVERTED)
 def test_a_text_from_the_command_line_is_read_by_the_stated_rule(name, value, meant):
-    read = params.check(injected({name: value}))[name]
+    read = parameters.check(injected({name: value}))[name]
     assert read == meant and type(read) is type(meant)
     assert [*map(type, read)] == [*map(type, meant)] if isinstance(read, list) else True
 
@@ -262,18 +263,18 @@ WRONG = [
 
 @pytest.mark.parametrize(("name", "value", "kind"), WRONG)
 def test_a_wrong_type_or_value_is_refused_by_name_and_the_type_received(name, value, kind):
-    refused(lambda: params.checked({name: value}), f"{name} = ", kind)
+    refused(lambda: parameters.checked({name: value}), f"{name} = ", kind)
 
 
 @pytest.mark.parametrize("text", ["- 3\n", "", "k: [3", "k: 2001-99-99", "k: '\x00'", "3", "k: \ud83d"])
 def test_a_params_file_that_does_not_read_is_refused(text, tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
-    refused(lambda: params.read_file(file), str(file))
+    refused(lambda: parameters.read_file(file), str(file))
 
 
 def test_a_params_file_that_is_not_there_is_refused(tmp_path):
-    refused(lambda: params.read_file(tmp_path / "none.yaml"), "none.yaml")
+    refused(lambda: parameters.read_file(tmp_path / "none.yaml"), "none.yaml")
 
 
 FILES = sorted((ROOT / "params").glob("*.yaml"))
@@ -281,8 +282,8 @@ FILES = sorted((ROOT / "params").glob("*.yaml"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_params_file_is_valid_and_makes_recipes(file):
-    values = params.checked(params.read_file(file))
-    assert values == params.read_file(file)  # nothing in it needs a conversion
+    values = parameters.checked(parameters.read_file(file))
+    assert values == parameters.read_file(file)  # nothing in it needs a conversion
     asked = PAPERS | values
     grid, rivals = protocol.grid(asked), protocol.rivals(asked)
     assert len({made.id for made in grid + rivals}) == len(grid) + len(rivals)
@@ -291,9 +292,11 @@ def test_every_params_file_is_valid_and_makes_recipes(file):
 
 
 def test_the_papers_file_says_what_is_the_default_everywhere():
-    values = params.checked(params.read_file(ROOT / "params" / "paper.yaml"))
+    values = parameters.checked(parameters.read_file(ROOT / "params" / "paper.yaml"))
     assert values == {name: protocol.DEFAULTS[name] for name in values}
-    assert {name: getattr(Recipe, name) for name in params.recipe_fields(values)} == params.recipe_fields(values)
+    assert {name: getattr(Recipe, name) for name in parameters.recipe_fields(values)} == parameters.recipe_fields(
+        values
+    )
     assert protocol.grid(PAPERS | values | {"kernels": "torch"})[4] == Recipe("CNN3-512-0.1")
 
 
@@ -309,16 +312,16 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.text(max_s
 
 
 @calm
-@given(st.dictionaries(st.sampled_from(params.NAMES), VALUES, max_size=2))
+@given(st.dictionaries(st.sampled_from(parameters.NAMES), VALUES, max_size=2))
 def test_any_parameters_are_refused_or_mean_one_list_of_runs(values):
     try:
-        checked = params.checked(values)
+        checked = parameters.checked(values)
         made = protocol.grid(PAPERS | checked)
     except UserError as error:
         assert "\n" not in error.cause and error.fix
         return
-    assert params.checked(checked) == checked
-    assert made == protocol.grid(PAPERS | params.checked(checked))
+    assert parameters.checked(checked) == checked
+    assert made == protocol.grid(PAPERS | parameters.checked(checked))
     assert all(Recipe(**json.loads(one.json)) == one for one in made)
 
 

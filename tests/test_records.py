@@ -22,9 +22,12 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from test_runs import FILES, HISTORY, OTHER, RECIPE, answers_of, checkpoint_of, weights_of, write
 
-from fmnist_lib import ROOT, UserError, answers, checkpoints, history, inventory, models, origin, records, runs, sweep
+from fmnist_lib import ROOT, UserError, data, machine, models
 from fmnist_lib import training as engine
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import checkpoint, contents, job, record, store, sweep
+from fmnist_lib.runs.run import lock, read
+from fmnist_lib.runs.store import Store
 
 REFERENCE = ROOT / "reports" / "reference" / "runs"
 
@@ -47,12 +50,12 @@ def forge(place, name=None, content=b"", **values):
 def refused(runs_dir, name, recipe=RECIPE):
     """Assert that a run is named as damaged by all who read it, in two lines, and set aside."""
     with pytest.raises(UserError) as error:
-        runs.find(runs_dir, recipe)
+        Store(runs_dir).find(recipe)
     assert str(runs_dir / recipe.name / name) in error.value.cause and len(str(error.value).splitlines()) == 2
     assert len(error.value.cause) < 500 and "delete" not in error.value.fix
-    assert inventory.frame(runs_dir)["status"].tolist() in (["damaged"], ["finished"])  # it reads no weights
-    assert len(inventory.damaged(runs_dir)[1]) == 1
-    assert sweep.missing([recipe], runs_dir) == [recipe]
+    assert Store(runs_dir).frame()["status"].tolist() in (["damaged"], ["finished"])  # it reads no weights
+    assert len(Store(runs_dir).verify()[1]) == 1
+    assert Store(runs_dir).missing([recipe]) == [recipe]
     assert not os.path.lexists(runs_dir / recipe.name) and list(runs_dir.glob(".damaged-*"))
 
 
@@ -62,12 +65,12 @@ def refused(runs_dir, name, recipe=RECIPE):
 @pytest.fixture
 def run(tmp_path):
     made = write(tmp_path)
-    runs.attach(made, runs.TEST, answers.packed(answers_of()))
-    return runs.find(tmp_path, RECIPE)
+    made.attach(record.TEST, contents.pack_answers(answers_of()))
+    return Store(tmp_path).find(RECIPE)
 
 
 @pytest.mark.parametrize(
-    "name", ["run.json", *(pytest.param(n, marks=pytest.mark.slow) for n in (*FILES[:3], runs.TEST))]
+    "name", ["run.json", *(pytest.param(n, marks=pytest.mark.slow) for n in (*FILES[:3], record.TEST))]
 )
 def test_each_of_300_random_changes_of_a_byte_is_noticed(tmp_path, run, name):
     draw, path = random.Random(0), run.folder / name
@@ -76,7 +79,7 @@ def test_each_of_300_random_changes_of_a_byte_is_noticed(tmp_path, run, name):
         at, byte = draw.randrange(len(whole)), draw.randrange(1, 256)
         path.write_bytes(whole[:at] + bytes([whole[at] ^ byte]) + whole[at + 1 :])
         try:
-            found = runs.find(tmp_path, RECIPE)
+            found = Store(tmp_path).find(RECIPE)
         except UserError:
             continue
         assert name == "run.json" and found.record == run.record, (at, byte)  # another space between the words
@@ -91,11 +94,11 @@ def test_a_record_carries_where_it_was_made_and_its_seal_is_that_of_its_definiti
 
 def test_a_record_without_a_seal_is_read_only_if_it_is_of_the_time_before_seals(tmp_path, run, monkeypatch):
     old = {key: value for key, value in run.record.items() if key not in ("seal", "source")}
-    old["environment"] = {key: run.record["environment"][key] for key in records.OLD_ENVIRONMENT}
+    old["environment"] = {key: run.record["environment"][key] for key in record.OLD_ENVIRONMENT}
     old["files"] = {name: old["files"][name] for name in FILES[:3]}
     (run.folder / "run.json").write_text(json.dumps(old))
-    monkeypatch.setattr(records, "UNSEALED", RECIPE.numerics)
-    assert runs.find(tmp_path, RECIPE).record == old
+    monkeypatch.setattr(record, "UNSEALED", RECIPE.numerics)
+    assert Store(tmp_path).find(RECIPE).record == old
     monkeypatch.undo()
     refused(tmp_path, "run.json")
 
@@ -103,8 +106,8 @@ def test_a_record_without_a_seal_is_read_only_if_it_is_of_the_time_before_seals(
 def test_what_is_attached_to_an_old_record_leaves_it_an_old_record(tmp_path):
     place = tmp_path / "ANN-Juan-0.1-s0-d374a072f0"
     shutil.copytree(REFERENCE / place.name, place)
-    runs.attach(runs.read(place), runs.OLD_TEST, answers_of().to_csv(index=False).encode())
-    assert "seal" not in runs.read(place).record and len(runs.read(place).test()) == answers.IMAGES
+    read(place).attach(record.OLD_TEST, answers_of().to_csv(index=False).encode())
+    assert "seal" not in read(place).record and len(read(place).answers()) == data.TEST_IMAGES
 
 
 BAD = {
@@ -122,8 +125,8 @@ def test_what_a_record_cannot_say_is_refused_though_its_seal_fits(tmp_path, run,
     merged = run.record[key] | value if isinstance(value, dict) and value else value
     forge(run.folder, **{key: merged})
     with pytest.raises(UserError, match=r"run\.json is damaged"):
-        runs.find(tmp_path, RECIPE)
-    assert len(inventory.damaged(tmp_path)[1]) == 1
+        Store(tmp_path).find(RECIPE)
+    assert len(Store(tmp_path).verify()[1]) == 1
 
 
 # Where it was made
@@ -139,15 +142,15 @@ def checkout(tmp_path, monkeypatch):
     git = ["git", "-C", place, "-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
         subprocess.run([*git, *words], check=True)
-    monkeypatch.setattr(origin, "ROOT", place)
-    origin.source.cache_clear()
+    monkeypatch.setattr(record, "ROOT", place)
+    record.source.cache_clear()
     yield place
-    origin.source.cache_clear()
+    record.source.cache_clear()
 
 
 def asked():
-    origin.source.cache_clear()
-    return origin.source()
+    record.source.cache_clear()
+    return record.source()
 
 
 def test_the_source_is_the_commit_and_whether_a_tracked_file_of_the_library_differs_from_it(checkout, monkeypatch):
@@ -167,21 +170,21 @@ def test_without_git_or_a_checkout_of_its_own_the_source_is_not_known(checkout, 
     with monkeypatch.context() as patch:
         patch.setenv("PATH", "")
         assert (asked()["commit"], asked()["changed"]) == (None, None)
-    monkeypatch.setattr(origin, "ROOT", checkout / "fmnist_lib")  # unpacked within somebody's repository
-    assert origin.source.cache_clear() or set(origin.source().values()) == {None}
+    monkeypatch.setattr(record, "ROOT", checkout / "fmnist_lib")  # unpacked within somebody's repository
+    assert record.source.cache_clear() or set(record.source().values()) == {None}
 
 
 def test_the_variables_that_change_bits_are_in_the_record_and_no_others(monkeypatch):
     set_to = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE", "NUMBA_OPT": "0"}
-    before = origin.environment("cpu")["variables"]
+    before = machine.environment("cpu")["variables"]
     for name, value in (set_to | {"DNNL_VERBOSE": "1", "HOME": "x", "MY_MKL_CBWR": "x", "SECRET": "y"}).items():
         monkeypatch.setenv(name, value)
-    assert origin.environment("cpu")["variables"] == before | set_to
+    assert machine.environment("cpu")["variables"] == before | set_to
 
 
 # Plausible curves
 
-HEAD = ",".join(runs.COLUMNS)
+HEAD = ",".join(contents.COLUMNS)
 CURVES = {
     "epochs 9, 9, −5": "9,1,1,0.5\n9,1,1,0.5\n-5,1,1,0.5\n", "a gap": "1,1,1,0.5\n3,1,1,0.5\n",
     "accuracy 42": "1,1,1,42\n2,1,1,1\n",
@@ -223,9 +226,9 @@ def test_patience_ends_a_training_at_the_first_epoch_that_is_so_far_from_the_bes
     over = [n for n, age in enumerate(ages, 1) if n == epochs or (patience and age >= patience)]
     if over and over[0] < len(losses):
         with pytest.raises(ValueError, match="are all"):
-            history.status(recipe, rows)
+            contents.status(recipe, rows)
     else:
-        assert history.status(recipe, rows) == ("finished" if over else None)
+        assert contents.status(recipe, rows) == ("finished" if over else None)
 
 
 # Plausible answers and weights
@@ -234,9 +237,9 @@ def test_patience_ends_a_training_at_the_first_epoch_that_is_so_far_from_the_bes
 def test_answers_are_small_the_same_bytes_again_and_read_back_as_they_were():
     for path in REFERENCE.glob("*/test.csv"):
         shipped = pd.read_csv(path)
-        packed = answers.packed(shipped)
-        assert len(packed) <= 45_000 and packed == answers.packed(answers.unpacked(packed))
-        again = answers.unpacked(packed)
+        packed = contents.pack_answers(shipped)
+        assert len(packed) <= 45_000 and packed == contents.pack_answers(contents.parse_answers(packed))
+        again = contents.parse_answers(packed)
         pd.testing.assert_frame_equal(again, shipped, atol=1.1e-6, rtol=0)
         assert (again[["label", "predicted", "loss"]] == shipped[["label", "predicted", "loss"]]).all(axis=None)
 
@@ -254,18 +257,18 @@ SAID = {
 @pytest.mark.parametrize("said", SAID.values(), ids=SAID)
 def test_answers_that_no_model_gives_are_refused_though_their_hash_fits(tmp_path, said):
     text = said(answers_of()).to_csv(index=False).encode()
-    forge(write(tmp_path).folder, runs.TEST, gzip.compress(text))
+    forge(write(tmp_path).folder, record.TEST, gzip.compress(text))
     with pytest.raises(UserError, match=r"test\.csv\.gz is damaged"):
-        runs.read(tmp_path / RECIPE.name).test()
-    refused(tmp_path, runs.TEST)
+        read(tmp_path / RECIPE.name).answers()
+    refused(tmp_path, record.TEST)
 
 
 @pytest.mark.parametrize(
     "content", [gzip.compress(b"0" * 10**8), gzip.compress(b"x")[:-3], b"\x1f\x8b\x08", b"", b"\xff"]
 )
 def test_answers_that_are_none_are_refused_in_little_memory(tmp_path, content):
-    forge(write(tmp_path).folder, runs.TEST, content)
-    refused(tmp_path, runs.TEST)
+    forge(write(tmp_path).folder, record.TEST, content)
+    refused(tmp_path, record.TEST)
 
 
 def test_a_run_that_diverged_may_answer_with_what_are_no_numbers(tmp_path):
@@ -273,11 +276,11 @@ def test_a_run_that_diverged_may_answer_with_what_are_no_numbers(tmp_path):
     weights = {
         name: tensor * math.nan if tensor.is_floating_point() else tensor for name, tensor in weights_of(RECIPE).items()
     }
-    made = runs.write(tmp_path, RECIPE, rows, weights, {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"},
-                      origin.environment("cpu"), origin.source())  # fmt: skip
-    runs.attach(made, runs.TEST, answers.packed(answers_of().assign(probability=np.nan, loss=np.nan)))
-    found = runs.find(tmp_path, RECIPE)
-    assert found.diverged and found.test()["loss"].isna().all()
+    times = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}
+    made = Store(tmp_path).write(RECIPE, rows, weights, times, (machine.environment("cpu"), record.source()))
+    made.attach(record.TEST, contents.pack_answers(answers_of().assign(probability=np.nan, loss=np.nan)))
+    found = Store(tmp_path).find(RECIPE)
+    assert found.diverged and found.answers()["loss"].isna().all()
 
 
 WRONG = {
@@ -294,7 +297,7 @@ WRONG = {
 def test_weights_that_are_not_of_the_recipe_are_refused_though_their_hash_fits(tmp_path, wrong):
     forge(write(tmp_path).folder, "weights.safetensors", save(wrong(weights_of(RECIPE))))
     with pytest.raises(UserError, match=r"weights\.safetensors is damaged"):
-        runs.read(tmp_path / RECIPE.name).weights()
+        read(tmp_path / RECIPE.name).weights()
     refused(tmp_path, "weights.safetensors")
 
 
@@ -324,7 +327,7 @@ HOW = [as_folder, as_dangling_link, as_pipe, as_gigabytes]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX files")
-@pytest.mark.parametrize("name", [*FILES, runs.TEST])
+@pytest.mark.parametrize("name", [*FILES, record.TEST])
 @pytest.mark.parametrize("how", HOW, ids=lambda how: how.__name__)
 def test_what_stands_in_the_place_of_a_file_is_named_unread_and_set_aside(tmp_path, run, how, name):
     how(run.folder / name)
@@ -345,8 +348,8 @@ def test_what_is_no_record_and_no_recipe_is_named_and_set_aside(tmp_path, name, 
 def test_another_recipe_in_its_place_is_named(tmp_path, fields):
     forge(write(tmp_path).folder, "recipe.json", (json.dumps(json.loads(RECIPE.json) | fields) + "\n").encode())
     with pytest.raises(UserError, match=r"(recipe|run)\.json is damaged"):
-        runs.find(tmp_path, RECIPE)
-    assert sweep.missing([RECIPE], tmp_path) == [RECIPE]
+        Store(tmp_path).find(RECIPE)
+    assert Store(tmp_path).missing([RECIPE]) == [RECIPE]
 
 
 def test_the_files_of_another_run_are_not_believed(tmp_path):
@@ -354,8 +357,8 @@ def test_the_files_of_another_run_are_not_believed(tmp_path):
     for path in there.iterdir():
         shutil.copy(path, here)
     with pytest.raises(UserError, match="another run's recipe"):
-        runs.find(tmp_path, RECIPE)
-    assert sweep.missing([RECIPE, OTHER], tmp_path) == [RECIPE]
+        Store(tmp_path).find(RECIPE)
+    assert Store(tmp_path).missing([RECIPE, OTHER]) == [RECIPE]
 
 
 @pytest.mark.parametrize("what", ["file", "link", "curve"])
@@ -363,13 +366,13 @@ def test_what_stands_in_the_place_of_an_unfinished_run_is_set_aside(tmp_path, wh
     place = tmp_path / RECIPE.name
     made = {"file": place.touch, "link": lambda: place.symlink_to("nowhere"), "curve": (place / "history.csv").mkdir}
     made[what](**({"parents": True} if what == "curve" else {}))
-    assert sweep.missing([RECIPE], tmp_path) == [RECIPE]
+    assert Store(tmp_path).missing([RECIPE]) == [RECIPE]
     assert not os.path.lexists(place) and len(list(tmp_path.glob(".damaged-*"))) == 1
 
 
 @pytest.mark.parametrize("when", ["before", "within"])
 def test_a_run_that_vanishes_while_it_is_listed_is_not_listed(tmp_path, monkeypatch, when):
-    place, read = write(tmp_path).folder, runs.read
+    place = write(tmp_path).folder
     write(tmp_path, OTHER)
 
     def vanishing(folder):
@@ -377,15 +380,15 @@ def test_a_run_that_vanishes_while_it_is_listed_is_not_listed(tmp_path, monkeypa
             place.rename(tmp_path / ".damaged-1")
         return read(folder)
 
-    places = inventory._places(tmp_path)
+    places = Store(tmp_path)._places("run.json")
     with monkeypatch.context() as patch:
         if when == "within":
-            patch.setattr(inventory, "read", vanishing)
+            patch.setattr(store, "read", vanishing)
         else:
             place.rename(tmp_path / ".damaged-1")
-            patch.setattr(inventory, "_places", lambda _: places)
-        assert inventory.frame(tmp_path)["run"].tolist() == [OTHER.name]
-    assert inventory.damaged(tmp_path) == (1, [])
+            patch.setattr(Store, "_places", lambda *_: places)
+        assert Store(tmp_path).frame()["run"].tolist() == [OTHER.name]
+    assert Store(tmp_path).verify() == (1, [])
 
 
 def test_a_hundred_runs_are_found_in_a_second(tmp_path):
@@ -393,7 +396,7 @@ def test_a_hundred_runs_are_found_in_a_second(tmp_path):
     for i in range(100):
         shutil.copytree(first, tmp_path / f"copy-{i}")
     began = time.perf_counter()
-    assert len(inventory.frame(tmp_path)) == 101
+    assert len(Store(tmp_path).frame()) == 101
     assert time.perf_counter() - began < 1
 
 
@@ -403,9 +406,9 @@ def test_a_hundred_runs_are_found_in_a_second(tmp_path):
 def kept(runs_dir, content=None, epochs=1, recipe=RECIPE, **said):
     """Write a checkpoint, of a content or of values that are not those of the recipe, with a hash that fits."""
     rows = [HISTORY[0] | {"epoch": i} for i in range(1, epochs + 1)]
-    said = {"recipe": recipe.json, "history": runs.history_csv(rows), "seconds": "1.0"} | said
+    said = {"recipe": recipe.json, "history": contents.history_csv(rows), "seconds": "1.0"} | said
     content = save(checkpoint_of() if content is None else content, said)
-    path = checkpoints.path(runs_dir, RECIPE)
+    path = Store(runs_dir).place(RECIPE) / checkpoint.NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
     return path
@@ -413,8 +416,8 @@ def kept(runs_dir, content=None, epochs=1, recipe=RECIPE, **said):
 
 def begun_anew(runs_dir, capsys):
     """Assert that nothing goes on from the checkpoint, that it is kept for a look, and that one line says so."""
-    assert checkpoints.read(runs_dir, RECIPE) is None
-    assert not os.path.lexists(checkpoints.path(runs_dir, RECIPE))
+    assert checkpoint.read(Store(runs_dir).place(RECIPE), RECIPE) is None
+    assert not os.path.lexists(Store(runs_dir).place(RECIPE) / checkpoint.NAME)
     assert [path.name for path in (runs_dir / RECIPE.name).iterdir()] == ["checkpoint-damaged-1"]
     (line,) = capsys.readouterr().out.splitlines()
     assert "checkpoint is damaged" in line and "checkpoint-damaged-1" in line
@@ -425,9 +428,9 @@ def test_one_flipped_bit_anywhere_in_a_checkpoint_is_noticed(tmp_path):
     whole = path.read_bytes()
     for at in [*range(0, 75, 5), *(draw.randrange(len(whole)) for _ in range(60))]:
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :])
-        assert checkpoints.read(tmp_path, RECIPE) is None, at
+        assert checkpoint.read(Store(tmp_path).place(RECIPE), RECIPE) is None, at
     path.write_bytes(whole)
-    assert checkpoints.read(tmp_path, RECIPE)
+    assert checkpoint.read(Store(tmp_path).place(RECIPE), RECIPE)
 
 
 TENSORS = {
@@ -470,25 +473,25 @@ KINDS += [{"val_images": 0, "keep": "last"}, {"precision": "bf16", "model": "CNN
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_every_kind_of_training_goes_on_from_what_it_keeps(tmp_path, data_dir, kind):
     recipe = Recipe(**{"model": "ANN-Juan-0.1"} | SMALL | kind)
-    snapshot = next(engine.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe)))
+    snapshot = next(engine.fit(*job.prepared(recipe, data_dir), **job.settings(recipe)))
     tensors = snapshot.tensors()
-    checkpoints.write(tmp_path, recipe, snapshot.history, tensors, 1.5)
-    rows, again, seconds = checkpoints.read(tmp_path, recipe)
+    checkpoint.write(Store(tmp_path).place(recipe), recipe, snapshot.history, tensors, 1.5)
+    rows, again, seconds = checkpoint.read(Store(tmp_path).place(recipe), recipe)
     assert str(rows) == str(snapshot.history) and seconds == 1.5 and again.keys() == tensors.keys()
     assert all(torch.equal(again[name], tensors[name]) for name in tensors)
 
 
 def test_a_training_begun_anew_after_a_bad_checkpoint_ends_in_the_bits_of_an_undisturbed_one(tmp_path, data_dir):
     recipe, made = Recipe("ANN-Juan-0.1", **SMALL), []
-    engine.prepare()
+    machine.prepare()
     for name in ("whole", "spoilt"):
-        path = checkpoints.path(tmp_path / name, recipe)
-        snapshot = next(engine.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe)))
-        checkpoints.write(tmp_path / name, recipe, snapshot.history, snapshot.tensors(), 1.5)
+        path = Store(tmp_path / name).place(recipe) / checkpoint.NAME
+        snapshot = next(engine.fit(*job.prepared(recipe, data_dir), **job.settings(recipe)))
+        checkpoint.write(Store(tmp_path / name).place(recipe), recipe, snapshot.history, snapshot.tensors(), 1.5)
         content = bytearray(path.read_bytes())
         content[-5] ^= 64 * (name == "spoilt")  # a bit of a weight
         path.write_bytes(content)
-        sweep.train_one(recipe, tmp_path / name, data_dir)
+        job.train_one(recipe, Store(tmp_path / name), data_dir)
         made.append((path.parent / "weights.safetensors").read_bytes())
     assert made[0] == made[1] and (path.parent / "checkpoint-damaged-1").exists()
 
@@ -504,14 +507,14 @@ def leftovers(place):
 
 def test_what_was_left_beside_a_finished_run_is_swept_up_by_whoever_finds_it(tmp_path, capsys):
     left = leftovers(write(tmp_path).folder)
-    sweep.train([RECIPE], tmp_path)
-    assert left() == [] and runs.find(tmp_path, RECIPE, weights=True)
+    sweep.train([RECIPE], Store(tmp_path))
+    assert left() == [] and Store(tmp_path).find(RECIPE, weights=True)
 
 
 def test_nothing_is_swept_up_or_waited_for_where_another_process_works(tmp_path):
     left = leftovers(write(tmp_path).folder)
-    with runs.lock(tmp_path, RECIPE):
-        sweep.train([RECIPE], tmp_path)
+    with lock(Store(tmp_path).place(RECIPE)):
+        sweep.train([RECIPE], Store(tmp_path))
     assert len(left()) == 2
 
 
@@ -519,7 +522,7 @@ def test_a_checkpoint_on_the_way_to_weights_that_are_missing_is_kept(tmp_path):
     place = write(tmp_path).folder
     (place / "weights.safetensors").unlink()
     left = leftovers(place)
-    sweep.train([RECIPE], tmp_path)
+    sweep.train([RECIPE], Store(tmp_path))
     assert len(left()) == 2
 
 
@@ -529,12 +532,12 @@ def test_leftovers_in_a_folder_that_cannot_be_written_disturb_nobody(tmp_path):
     left = leftovers(place)
     place.chmod(0o500)
     with contextlib.closing(SimpleNamespace(close=lambda: place.chmod(0o700))):
-        assert sweep.train([RECIPE], tmp_path) and len(left()) == 2
+        assert sweep.train([RECIPE], Store(tmp_path)) and len(left()) == 2
 
 
 def test_models_named_alike_have_their_own_shapes():
-    from fmnist_lib import tensors
+    pass  # gone
 
     for model in ("CNN3-4-0.1", "CNN5-4-0.1", "CNN-Nahuel", "ANN-Juan-0.25"):
         expected = {name: (tuple(t.shape), t.dtype) for name, t in models.build(model).state_dict().items()}
-        assert tensors.of_weights(Recipe(model)) == expected
+        assert contents.of_weights(Recipe(model)) == expected

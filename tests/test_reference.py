@@ -13,11 +13,16 @@ import pytest
 import torch
 from PIL import Image
 
-from fmnist_lib import ROOT, UserError, data, evaluation, origin, protocol, records, reference, runs, sweep
+from fmnist_lib import ROOT, UserError, data, machine
 from fmnist_lib.__main__ import main
-from fmnist_lib.files import write_file
-from fmnist_lib.protocol import Study
+from fmnist_lib.commands import predict, reference
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import job, record
+from fmnist_lib.runs.files import write_file
+from fmnist_lib.runs.run import read
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import protocol
+from fmnist_lib.study.protocol import Study
 
 FOLDER = reference.FOLDER
 
@@ -98,8 +103,8 @@ def test_the_shipped_weights_give_the_shipped_answers(data_dir):
     run = reference.winner()
     images, labels = data.load("test", data_dir=data_dir)
     again, shipped = (
-        evaluation.predictions(evaluation.network(run), images[:2000], labels[:2000], "unit"),
-        run.test()[:2000],
+        job.predictions(job.network(run), images[:2000], labels[:2000], "unit"),
+        run.answers()[:2000],
     )
     assert (again["predicted"] == shipped["predicted"]).mean() > 0.999
     assert np.abs(again["loss"] - shipped["loss"]).max() < 1e-3
@@ -115,7 +120,7 @@ def forged(folder: Path):
     lines[5] = "5,0.3,0.2,0.9"
     content = "\n".join(lines).encode() + b"\n"
     record = json.loads((place / "run.json").read_text())
-    record["files"]["history.csv"] = records.entry(content)
+    record["files"]["history.csv"] = record.entry(content)
     (place / "history.csv").write_bytes(content)
     (place / "run.json").write_text(json.dumps(record))
 
@@ -156,33 +161,33 @@ def test_whatever_is_altered_or_lost_is_named(copy, spoil, cause, capsys):
 
 
 def test_runs_of_two_precisions_are_not_taken_for_one_study(copy):
-    run = runs.read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
+    run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"precision": "fp32" if run.recipe.precision == "bf16" else "bf16"}))
-    runs.write(copy / "runs", other, run.history.to_dict("records"), {}, *MADE)
+    Store(copy / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
     with pytest.raises(UserError, match="of one device and precision"):
         reference.records(copy)
 
 
 # Trained anew
 
-MADE = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}, origin.environment("cpu"), origin.source()
+MADE = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}, machine.environment("cpu"), record.source()
 TINY = Recipe("ANN-Juan-0.1", train_images=200, val_images=100, batch=100, epochs=2)
 
 
 @pytest.fixture
 def tiny(tmp_path, data_dir, monkeypatch):
-    sweep.train_one(TINY, tmp_path, data_dir)
-    monkeypatch.setattr(reference, "records", lambda folder: (Study(grid=[runs.find(tmp_path, TINY)]), {}))
+    job.train_one(TINY, Store(tmp_path), data_dir)
+    monkeypatch.setattr(reference, "records", lambda folder: (Study(grid=[Store(tmp_path).find(TINY)]), {}))
     return tmp_path / TINY.name
 
 
 @pytest.mark.slow
 def test_a_run_trained_anew_is_the_same_bits_and_one_that_was_not_is_measured(tiny, data_dir):
     assert reference.retrain(tiny, "ANN-Juan", data_dir) == [f"{TINY.name}: bit-identical, history and weights"]
-    history = runs.read(tiny).history.to_dict("records")
+    history = read(tiny).history.to_dict("records")
     history[1]["val_loss"] += 0.25
     shutil.rmtree(tiny)
-    runs.write(tiny.parent, TINY, history, {}, *MADE)
+    Store(tiny.parent).write(TINY, history, {}, *MADE)
     (line,) = reference.retrain(tiny, "ANN-Juan", data_dir)
     assert "not bit-identical" in line and "0.2500 nats and 0.00 points" in line
 
@@ -206,20 +211,20 @@ def test_a_picture_of_the_data_set_is_read_as_it_is_in_grey_in_colour_and_invert
     colour = np.dstack([grey] * 3)
     transparent = np.dstack([np.full_like(colour, 255), grey])  # white where the garment is, seen on black
     for content in (grey, colour, transparent):
-        assert evaluation.picture(saved(content, tmp_path / "a.png")).equal(image)
-    assert evaluation.picture(saved(255 - colour, tmp_path / "b.png"), invert=True).equal(image)
+        assert predict.picture(saved(content, tmp_path / "a.png")).equal(image)
+    assert predict.picture(saved(255 - colour, tmp_path / "b.png"), invert=True).equal(image)
 
 
 @pytest.mark.parametrize("size", [(28, 28), (280, 140), (7, 90), (13, 13)], ids=str)
 def test_a_picture_of_any_size_fits_whole_on_a_dark_ground(tmp_path, size):
-    read = evaluation.picture(saved(np.full(size, 200, np.uint8), tmp_path / "c.png"))
+    read = predict.picture(saved(np.full(size, 200, np.uint8), tmp_path / "c.png"))
     assert read.shape == (1, 1, 28, 28) and read.dtype == torch.uint8
     rows, columns = (int((read[0, 0] > 100).any(axis).sum()) for axis in (1, 0))
     assert max(rows, columns) == 28 and min(rows, columns) == max(1, round(28 * min(size) / max(size)))
 
 
 def test_the_garment_in_a_picture_is_named(tmp_path, data_dir, capsys):
-    images, asked = data.load("test", data_dir=data_dir)[0], reference.winner().test()
+    images, asked = data.load("test", data_dir=data_dir)[0], reference.winner().answers()
     paths = [saved(image[0].numpy(), tmp_path / f"{i}.png") for i, image in enumerate(images[:8])]
     assert main(["predict", *paths]) == 0
     lines = capsys.readouterr().out.splitlines()

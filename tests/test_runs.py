@@ -18,23 +18,13 @@ from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_lib import (
-    UserError,
-    answers,
-    checkpoints,
-    files,
-    inventory,
-    models,
-    origin,
-    provenance,
-    runs,
-    sweep,
-    tables,
-    training,
-)
+from fmnist_lib import UserError, data, machine, models, training
 from fmnist_lib.press import figures
-from fmnist_lib.protocol import Study
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import checkpoint, contents, files, job, record, sweep
+from fmnist_lib.runs.run import lock, read
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import results, tables
 
 RECIPE = Recipe("CNN3-2-0.1", epochs=2)
 OTHER = Recipe("CNN3-4-0.1", epochs=2)
@@ -65,27 +55,27 @@ SOURCE = {"commit": "c0" * 20, "changed": False, "lock": "1a" * 32, "preregistra
 
 
 def environment(**values):
-    return origin.environment("cpu") | {"torch": "2.11.0"} | values
+    return machine.environment("cpu") | {"torch": "2.11.0"} | values
 
 
 def write(runs_dir, recipe=RECIPE, history=HISTORY, torch="2.11.0", finished=TIMES["finished"]):
     times = TIMES | {"finished": finished}
-    return runs.write(runs_dir, recipe, history, weights_of(recipe), times, environment(torch=torch), SOURCE)
+    return Store(runs_dir).write(recipe, history, weights_of(recipe), times, (environment(torch=torch), SOURCE))
 
 
 def answers_of(accuracy=0.9, loss=0.25):
     """What a model says of the test images, right as often as this."""
-    wrong = (np.arange(answers.IMAGES) >= round(accuracy * answers.IMAGES)).astype(int)
+    wrong = (np.arange(data.TEST_IMAGES) >= round(accuracy * data.TEST_IMAGES)).astype(int)
     return pd.DataFrame({"label": 0, "predicted": wrong, "probability": 0.9, "loss": loss})
 
 
-def contents(folder):
+def files_in(folder):
     return {path.name: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def test_a_run_reads_back_as_it_was_written(tmp_path):
     write(tmp_path)
-    run = runs.find(tmp_path, RECIPE, weights=True)
+    run = Store(tmp_path).find(RECIPE, weights=True)
     assert run.recipe == RECIPE
     assert run.history.to_dict("records") == HISTORY
     assert run.weights()["0.weight"].equal(weights_of(RECIPE)["0.weight"])
@@ -94,8 +84,8 @@ def test_a_run_reads_back_as_it_was_written(tmp_path):
 
 @given(st.lists(st.tuples(*[st.floats(allow_nan=False)] * 3), min_size=1, max_size=9))
 def test_every_double_in_a_history_reads_back_bit_for_bit(rows):
-    history = [dict(zip(runs.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(rows, 1)]
-    read = runs.parse_history(runs.history_csv(history)).astype(float).itertuples(index=False)
+    history = [dict(zip(contents.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(rows, 1)]
+    read = contents.parse_history(contents.history_csv(history)).astype(float).itertuples(index=False)
     assert [struct.pack("4d", *row) for row in read] == [struct.pack("4d", *row.values()) for row in history]
 
 
@@ -109,8 +99,8 @@ def test_without_validation_the_columns_are_empty_and_no_json_holds_a_nan(tmp_pa
 
 
 def test_equal_runs_are_equal_bytes_but_for_their_record_of_time_and_machine(tmp_path):
-    first = contents(write(tmp_path / "a").folder)
-    second = contents(write(tmp_path / "b", torch="9.9", finished="2030-01-01T00:00:00Z").folder)
+    first = files_in(write(tmp_path / "a").folder)
+    second = files_in(write(tmp_path / "b", torch="9.9", finished="2030-01-01T00:00:00Z").folder)
     assert first.pop("run.json") != second.pop("run.json")
     assert first == second and set(first) == {*FILES} - {"run.json"}
 
@@ -144,15 +134,15 @@ def full_disk(step, nth=0):
 @pytest.mark.parametrize("step", STEPS)
 def test_a_full_disk_is_named_with_its_free_bytes_and_the_same_call_completes_later(tmp_path, step, nth):
     write(tmp_path, OTHER)
-    before = contents(tmp_path / OTHER.name)
+    before = files_in(tmp_path / OTHER.name)
     with full_disk(step, nth), pytest.raises(UserError) as error:
         write(tmp_path)
     named = tmp_path / RECIPE.name / FILES[nth - 1]
     assert f"cannot write {named}: No space left" in error.value.cause and "bytes free" in error.value.cause
-    assert runs.find(tmp_path, RECIPE) is None and contents(tmp_path / OTHER.name) == before
+    assert Store(tmp_path).find(RECIPE) is None and files_in(tmp_path / OTHER.name) == before
     assert not list(tmp_path.rglob("*.tmp"))
     write(tmp_path)
-    assert runs.find(tmp_path, RECIPE, weights=True)
+    assert Store(tmp_path).find(RECIPE, weights=True)
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -160,16 +150,16 @@ def test_a_full_disk_leaves_an_older_file_of_the_same_name_intact(tmp_path, step
     files.write_file(tmp_path / "table1.csv", b"old")
     with full_disk(step), pytest.raises(UserError):
         files.write_file(tmp_path / "table1.csv", b"new")
-    assert contents(tmp_path) == {"table1.csv": b"old"}
+    assert files_in(tmp_path) == {"table1.csv": b"old"}
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_full_disk_at_a_checkpoint_keeps_the_one_before(tmp_path, step):
     kept = checkpoint_of()
-    checkpoints.write(tmp_path, RECIPE, HISTORY[:1], kept, 2.5)
+    checkpoint.write(Store(tmp_path).place(RECIPE), RECIPE, HISTORY[:1], kept, 2.5)
     with full_disk(step), pytest.raises(UserError):
-        checkpoints.write(tmp_path, RECIPE, HISTORY, {}, 5.0)
-    history, tensors, seconds = checkpoints.read(tmp_path, RECIPE)
+        checkpoint.write(Store(tmp_path).place(RECIPE), RECIPE, HISTORY, {}, 5.0)
+    history, tensors, seconds = checkpoint.read(Store(tmp_path).place(RECIPE), RECIPE)
     assert (history, set(tensors), seconds) == (HISTORY[:1], set(kept), 2.5)
 
 
@@ -177,7 +167,7 @@ def test_a_folder_of_runs_that_is_a_file_is_an_error_that_can_be_mended(tmp_path
     (tmp_path / "runs").write_text("not a folder")
     with pytest.raises(UserError, match=r"cannot write .*bytes free"):
         write(tmp_path / "runs")
-    with pytest.raises(UserError, match="cannot write"), runs.lock(tmp_path / "runs", RECIPE):
+    with pytest.raises(UserError, match="cannot write"), lock(Store(tmp_path / "runs").place(RECIPE)):
         pass
 
 
@@ -190,14 +180,14 @@ def test_a_read_only_store_is_read_and_its_tables_and_figures_build(tmp_path, mo
     monkeypatch.setattr(files, "open", read_only, raising=False)
     monkeypatch.setattr(Path, "mkdir", read_only)
     monkeypatch.setattr(FileLock, "acquire", read_only)
-    trained = sweep.train([RECIPE, OTHER], tmp_path)
-    assert len(inventory.frame(tmp_path)) == 2
-    table = tables.beside_paper(tables.validation_scores(trained), tables.PAPER_TABLE_1, 1)
+    trained = sweep.train([RECIPE, OTHER], Store(tmp_path))
+    assert len(Store(tmp_path).frame()) == 2
+    table = tables.table_1(results.frame(trained), 1)
     assert list(table["loss"]) == [HISTORY[0]["val_loss"]] * 2
     figures.loss_curves(plt.figure().subplots(), [run.history for run in trained])
     plt.close()
     with pytest.raises(UserError, match="Read-only"):
-        sweep.train_one(Recipe("CNN3-8-0.1"), tmp_path, tmp_path)
+        job.train_one(Recipe("CNN3-8-0.1"), Store(tmp_path), tmp_path)
 
 
 # Damage
@@ -230,27 +220,27 @@ def test_damage_to_a_file_is_named_and_only_its_run_is_set_aside_and_redone(tmp_
     write(tmp_path, OTHER)
     how(place / name)
     with pytest.raises(UserError, match="is damaged") as error:
-        runs.find(tmp_path, RECIPE)
+        Store(tmp_path).find(RECIPE)
     assert str(place / name) in str(error.value)
-    assert sweep.missing([RECIPE, OTHER], tmp_path) == [RECIPE]
+    assert Store(tmp_path).missing([RECIPE, OTHER]) == [RECIPE]
     assert f".damaged-{place.name}-1" in capsys.readouterr().out
     assert (tmp_path / f".damaged-{place.name}-1" / "recipe.json").exists() or name == "recipe.json"
-    assert inventory.frame(tmp_path)["run"].tolist() == [OTHER.name]  # what was set aside no longer counts
+    assert Store(tmp_path).frame()["run"].tolist() == [OTHER.name]  # what was set aside no longer counts
     write(tmp_path)
-    assert sweep.missing([RECIPE, OTHER], tmp_path) == []
+    assert Store(tmp_path).missing([RECIPE, OTHER]) == []
 
 
 def test_a_run_without_its_record_is_no_run(tmp_path):
     delete(write(tmp_path).folder / "run.json")
-    assert runs.find(tmp_path, RECIPE) is None and sweep.missing([RECIPE], tmp_path) == [RECIPE]
+    assert Store(tmp_path).find(RECIPE) is None and Store(tmp_path).missing([RECIPE]) == [RECIPE]
 
 
 def test_a_record_without_weights_serves_all_that_needs_none(tmp_path):
     run = write(tmp_path)
     delete(run.folder / "weights.safetensors")
-    assert runs.find(tmp_path, RECIPE).best_epoch == 1 and len(inventory.frame(tmp_path)) == 1
-    assert sweep.missing([RECIPE], tmp_path) == []
-    assert sweep.missing([RECIPE], tmp_path, weights=True) == [RECIPE]
+    assert Store(tmp_path).find(RECIPE).best_epoch == 1 and len(Store(tmp_path).frame()) == 1
+    assert Store(tmp_path).missing([RECIPE]) == []
+    assert Store(tmp_path).missing([RECIPE], weights=True) == [RECIPE]
     with pytest.raises(UserError, match="without its weights"):
         run.weights()
 
@@ -258,33 +248,34 @@ def test_a_record_without_weights_serves_all_that_needs_none(tmp_path):
 def test_a_checkpoint_never_touches_the_record_of_a_run_whose_weights_are_made_again(tmp_path):
     run = write(tmp_path)
     delete(run.folder / "weights.safetensors")
-    checkpoints.write(tmp_path, RECIPE, HISTORY[:1], checkpoint_of(), 1.0)
-    assert runs.find(tmp_path, RECIPE).history.to_dict("records") == HISTORY
+    checkpoint.write(Store(tmp_path).place(RECIPE), RECIPE, HISTORY[:1], checkpoint_of(), 1.0)
+    assert Store(tmp_path).find(RECIPE).history.to_dict("records") == HISTORY
 
 
 def test_another_runs_folder_under_this_name_is_not_believed(tmp_path):
     write(tmp_path, OTHER).folder.rename(tmp_path / RECIPE.name)
     with pytest.raises(UserError, match="another run's recipe"):
-        runs.find(tmp_path, RECIPE)
+        Store(tmp_path).find(RECIPE)
 
 
 @pytest.mark.parametrize("how", [delete, empty, truncate, edit])
 def test_what_is_attached_is_verified_too(tmp_path, how):
     run = write(tmp_path)
-    assert run.test() is None
-    runs.attach(run, runs.TEST, answers.packed(answers_of()))
-    assert run.test()["predicted"].sum() == 1000 and runs.attached(run, runs.TEST) == answers.packed(answers_of())
-    how(run.folder / runs.TEST)
+    assert run.answers() is None
+    run.attach(record.TEST, contents.pack_answers(answers_of()))
+    assert run.answers()["predicted"].sum() == 1000
+    assert (run.folder / record.TEST).read_bytes() == contents.pack_answers(answers_of())
+    how(run.folder / record.TEST)
     with pytest.raises(UserError, match=r"test\.csv\.gz is damaged"):
-        run.test()
-    assert sweep.missing([RECIPE], tmp_path) == [RECIPE]
+        run.answers()
+    assert Store(tmp_path).missing([RECIPE]) == [RECIPE]
 
 
 def test_what_set_runs_apart_is_in_every_list_of_them(tmp_path):
     mixed = [write(tmp_path), write(tmp_path, Recipe("CNN3-2-0.1", epochs=2, precision="bf16"), torch="9.9.9")]
-    listed = inventory.frame(tmp_path).set_index("run").loc[[run.folder.name for run in mixed]]
+    listed = Store(tmp_path).frame().set_index("run").loc[[run.folder.name for run in mixed]]
     assert listed["precision"].tolist() == ["fp32", "bf16"] and listed["torch"].tolist() == ["2.11.0", "9.9.9"]
-    shown = dict(provenance.environment_table(Study(grid=mixed)).itertuples(index=False, name=None))
+    shown = dict(tables.environment(results.frame(mixed)).itertuples(index=False, name=None))
     assert shown["PyTorch"] == "2.11.0, 9.9.9"
     assert "bf16" in shown["Device, precision"] and "fp32" in shown["Device, precision"]
     assert mixed[0].recipe != mixed[1].recipe  # a study asks for one precision: it cannot receive both
@@ -320,18 +311,18 @@ def test_a_pickle_in_place_of_weights_runs_no_code(tmp_path, evil):
     run = write(tmp_path)
     (run.folder / "weights.safetensors").write_bytes(content)
     with pytest.raises(UserError, match="damaged"):
-        runs.find(tmp_path, RECIPE)
-    runs.attach(run, "weights.safetensors", content)  # whoever can write it can seal it too
+        Store(tmp_path).find(RECIPE)
+    run.attach("weights.safetensors", content)  # whoever can write it can seal it too
     with pytest.raises(UserError, match=r"weights\.safetensors is damaged: .*[Hh]eader"):
-        runs.find(tmp_path, RECIPE)
+        Store(tmp_path).find(RECIPE)
     assert not flag.exists()
 
 
 def test_a_pickle_in_place_of_a_checkpoint_is_set_aside_unread(tmp_path, evil):
     content, flag = evil
-    files.write_file(checkpoints.path(tmp_path, RECIPE), content)
-    assert checkpoints.read(tmp_path, RECIPE) is None
-    assert not flag.exists() and not checkpoints.path(tmp_path, RECIPE).exists()
+    files.write_file(Store(tmp_path).place(RECIPE) / checkpoint.NAME, content)
+    assert checkpoint.read(Store(tmp_path).place(RECIPE), RECIPE) is None
+    assert not flag.exists() and not (Store(tmp_path).place(RECIPE) / checkpoint.NAME).exists()
 
 
 NAMES = ["../x", "CNN3-512-0.1/..", "/etc/passwd", "CNN3-512-0.1\n", "..", "", "CNN3-512-0.1\0", "ANN-Juan-../0.1"]
@@ -343,6 +334,6 @@ def test_a_name_that_leads_out_of_the_store_is_refused(tmp_path, name):
         Recipe(name)
     run = write(tmp_path)
     recipe = json.dumps(json.loads(RECIPE.json) | {"model": name}).encode()
-    runs.attach(run, "recipe.json", recipe)  # sealed by whoever put it there
+    run.attach("recipe.json", recipe)  # sealed by whoever put it there
     with pytest.raises(UserError, match="model"):
-        runs.read(run.folder)
+        read(run.folder)

@@ -13,16 +13,18 @@ import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
 
-from fmnist_lib import ROOT, UserError, checkpoints, faults, report, sweep, training
+from fmnist_lib import ROOT, UserError, training
 from fmnist_lib.__main__ import main
+from fmnist_lib.commands import report
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import checkpoint, files, job, sweep
+from fmnist_lib.runs.store import Store
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
 FINISHED, ENDLESS = Recipe("ANN-Juan-0.1", epochs=3, **SMALL), Recipe("ANN-Juan-0.25", epochs=100_000, **SMALL)
 SWEEP = """
 import signal
 from pathlib import Path
-from fmnist_lib import sweep
 from fmnist_lib.recipe import Recipe
 
 small = dict(train_images=200, val_images=100, batch=100)
@@ -34,7 +36,7 @@ if __name__ == "__main__":
 REPORT = """
 import signal
 import sys
-from fmnist_lib import __main__, report
+from fmnist_lib import __main__
 report.NOTEBOOKS = ("sweep",)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(__main__.main(sys.argv[1:]))
@@ -75,13 +77,13 @@ def at_once(processes):
 
 
 def under_way(place) -> bool:
-    return (place / FINISHED.name / "run.json").exists() and checkpoints.path(place, ENDLESS).exists()
+    return (place / FINISHED.name / "run.json").exists() and (Store(place).place(ENDLESS) / checkpoint.NAME).exists()
 
 
 def kept(place):
     """Assert that what was finished is here, and that the rest goes on where it stopped."""
-    assert sweep.missing([FINISHED, ENDLESS], place, weights=True) == [ENDLESS]
-    history, _, seconds = checkpoints.read(place, ENDLESS)
+    assert Store(place).missing([FINISHED, ENDLESS], weights=True) == [ENDLESS]
+    history, _, seconds = checkpoint.read(Store(place).place(ENDLESS), ENDLESS)
     assert len(history) > 0 and seconds > 0
 
 
@@ -146,7 +148,7 @@ def test_a_kernel_survives_the_interruption_of_a_sweep_and_goes_on_working(tmp_p
 
 def test_sigterm_is_ctrl_c_while_it_trains_and_what_it_was_afterwards():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), faults.sigterm_as_ctrl_c():
+    with pytest.raises(KeyboardInterrupt), files.sigterm_as_ctrl_c():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -213,7 +215,7 @@ WANT = {
 @pytest.mark.parametrize("error", WANT.values(), ids=WANT)
 def test_want_of_memory_is_told_in_two_lines_and_what_is_done_is_kept(tmp_path, data_dir, monkeypatch, error):
     recipe, steps, step = Recipe("ANN-Juan-0.1", epochs=4, **SMALL), [], training._epoch
-    sweep.train_one(FINISHED, tmp_path, data_dir)
+    job.train_one(FINISHED, Store(tmp_path), data_dir)
 
     def short_of_memory(*arguments):
         steps.append(arguments)
@@ -221,18 +223,18 @@ def test_want_of_memory_is_told_in_two_lines_and_what_is_done_is_kept(tmp_path, 
             raise error
         return step(*arguments)
 
-    monkeypatch.setattr(sweep, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(job, "CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(training, "_epoch", short_of_memory)
         with pytest.raises(
             UserError, match=rf"^out of memory \({type(error).__name__}.*\nFix: lower batch .*goes on"
         ) as told:
-            sweep.train_one(recipe, tmp_path, data_dir)
+            job.train_one(recipe, Store(tmp_path), data_dir)
     assert "\n" not in told.value.cause
-    assert sweep.missing([FINISHED, recipe], tmp_path, weights=True) == [recipe]
-    assert len(checkpoints.read(tmp_path, recipe)[0]) == 2  # both epochs before it
-    sweep.train_one(recipe, tmp_path, data_dir)
-    assert sweep.missing([recipe], tmp_path) == []
+    assert Store(tmp_path).missing([FINISHED, recipe], weights=True) == [recipe]
+    assert len(checkpoint.read(Store(tmp_path).place(recipe), recipe)[0]) == 2  # both epochs before it
+    job.train_one(recipe, Store(tmp_path), data_dir)
+    assert Store(tmp_path).missing([recipe]) == []
 
 
 def test_want_of_memory_is_told_while_the_time_is_measured_and_other_errors_stay_what_they_are(data_dir, monkeypatch):
@@ -249,7 +251,7 @@ def test_want_of_memory_is_told_while_the_time_is_measured_and_other_errors_stay
 LITTLE = """
 import resource, sys
 from pathlib import Path
-from fmnist_lib import UserError, sweep
+from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
 
 if __name__ == "__main__":

@@ -13,8 +13,12 @@ from dataclasses import replace
 
 import pytest
 
-from fmnist_lib import ROOT, UserError, checkpoints, inventory, origin, protocol, runs, sweep, tables, training
+from fmnist_lib import ROOT, UserError, machine, training
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import checkpoint, job, record, sweep
+from fmnist_lib.runs.run import Run, lock
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import protocol, results, tables
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
 TIMES = {"seconds": 0.0, "finished": "2026-01-01T00:00:00Z"}
@@ -23,7 +27,7 @@ CNN = Recipe("CNN3-4-0.1", epochs=12, **SMALL)
 needs_processes = pytest.mark.skipif(not hasattr(os, "fork"), reason="real kills need POSIX processes")
 if hasattr(os, "fork"):
     real = multiprocessing.get_context("forkserver")  # imports once for all processes
-    real.set_forkserver_preload(["fmnist_lib.sweep", "torch._dynamo"])  # what each of them would import
+    real.set_forkserver_preload(["fmnist_lib.runs.sweep", "torch._dynamo"])  # what each of them would import
 
 
 def contents(folder):
@@ -43,9 +47,9 @@ def train_each(recipes, runs_dir, data_dir, notes, checkpoint_seconds=0.0):
             file.write(f"{len(resume[0]) if resume else 0}\n")
         return fit(*arguments, resume=resume, **settings)
 
-    training.fit, sweep.CHECKPOINT_SECONDS = noting, checkpoint_seconds
+    training.fit, job.CHECKPOINT_SECONDS = noting, checkpoint_seconds
     for recipe in recipes:
-        sweep.train_one(recipe, runs_dir, data_dir)
+        job.train_one(recipe, Store(runs_dir), data_dir)
 
 
 def start(*arguments):
@@ -65,19 +69,19 @@ def wait_for(condition, seconds=120):
 
 
 def test_a_finished_run_is_never_trained_again(tmp_path, data_dir, monkeypatch):
-    sweep.train_one(ANN, tmp_path, data_dir)
+    job.train_one(ANN, Store(tmp_path), data_dir)
     before = state(tmp_path / ANN.name)
     monkeypatch.setattr(training, "fit", pytest.fail)
     monkeypatch.setattr(sweep, "ProcessPoolExecutor", pytest.fail)
-    sweep.train_one(ANN, tmp_path, data_dir)
-    first, second = sweep.train([ANN, replace(ANN, model="ANN-Juan-0.10")], tmp_path, data_dir, weights=True)
+    job.train_one(ANN, Store(tmp_path), data_dir)
+    first, second = sweep.train([ANN, replace(ANN, model="ANN-Juan-0.10")], Store(tmp_path), data_dir, weights=True)
     assert first.recipe == second.recipe == ANN
     assert state(tmp_path / ANN.name) == before
 
 
 def test_the_same_recipe_trained_elsewhere_gives_the_same_bytes(tmp_path, data_dir):
     for place in ("a", "b"):
-        sweep.train_one(ANN, tmp_path / place, data_dir)
+        job.train_one(ANN, Store(tmp_path / place), data_dir)
     first, second = (contents(tmp_path / place / ANN.name) for place in ("a", "b"))
     assert first.keys() == second.keys() >= {"recipe.json", "history.csv", "weights.safetensors", "run.json"}
     assert all(first[name] == second[name] for name in first if name != "run.json")  # it alone tells the time
@@ -93,17 +97,17 @@ def test_eight_processes_over_twelve_recipes_train_each_once_without_a_quarrel(t
         process.join(300)
     assert [process.exitcode for process in processes] == [0] * 8
     assert notes.read_text() == "0\n" * 12
-    assert sweep.missing(recipes, tmp_path, weights=True) == [] and len(inventory.frame(tmp_path)) == 12
+    assert Store(tmp_path).missing(recipes, weights=True) == [] and len(Store(tmp_path).frame()) == 12
 
 
 def hold(runs_dir, held):
-    with runs.lock(runs_dir, ANN):
+    with lock(Store(runs_dir).place(ANN)):
         held.set()
         time.sleep(600)
 
 
 def take(runs_dir):
-    with runs.lock(runs_dir, ANN):
+    with lock(Store(runs_dir).place(ANN)):
         pass
 
 
@@ -130,15 +134,11 @@ def test_the_holder_of_a_lock_blocks_nobody_once_it_is_killed(tmp_path):
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_goes_on_and_ends_in_the_same_bits(tmp_path, data_dir):
     killed, whole, notes = tmp_path / "killed", tmp_path / "whole", tmp_path / "notes"
-    checkpoint, kills = checkpoints.path(killed, CNN), 0
+    kept, kills = Store(killed).place(CNN) / checkpoint.NAME, 0
     for _ in range(3):
-        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        before = kept.stat().st_mtime_ns if kept.exists() else 0
         process = start([CNN], killed, data_dir, notes)
-        wait_for(
-            lambda b=before, p=process: (
-                p.exitcode is not None or (checkpoint.exists() and checkpoint.stat().st_mtime_ns > b)
-            )
-        )
+        wait_for(lambda b=before, p=process: p.exitcode is not None or (kept.exists() and kept.stat().st_mtime_ns > b))
         time.sleep(random.uniform(0, 0.3))
         process.kill()
         process.join()
@@ -173,8 +173,8 @@ def test_ten_minutes_of_the_hammer():
 @pytest.mark.parametrize("nth", range(1, 9))
 def test_a_training_on_a_full_disk_loses_no_epoch_and_the_same_call_completes_it(tmp_path, data_dir, monkeypatch, nth):
     whole, place, written = tmp_path / "whole", tmp_path / "full", []
-    monkeypatch.setattr(sweep, "CHECKPOINT_SECONDS", 0.0)
-    sweep.train_one(ANN, whole, data_dir)
+    monkeypatch.setattr(job, "CHECKPOINT_SECONDS", 0.0)
+    job.train_one(ANN, Store(whole), data_dir)
     real = os.fsync
 
     def full(descriptor):
@@ -188,10 +188,10 @@ def test_a_training_on_a_full_disk_loses_no_epoch_and_the_same_call_completes_it
         with pytest.raises(
             UserError, match=rf"cannot write {place}.*No space left.*bytes free\)\nFix: free some space"
         ):
-            sweep.train_one(ANN, place, data_dir)
-    assert runs.find(place, ANN) is None and not list(place.rglob("*.tmp"))
-    assert checkpoints.read(place, ANN) or nth == 1
-    sweep.train_one(ANN, place, data_dir)
+            job.train_one(ANN, Store(place), data_dir)
+    assert Store(place).find(ANN) is None and not list(place.rglob("*.tmp"))
+    assert checkpoint.read(Store(place).place(ANN), ANN) or nth == 1
+    job.train_one(ANN, Store(place), data_dir)
     ours, theirs = contents(place / ANN.name), contents(whole / ANN.name)
     assert ours.keys() == theirs.keys() and all(ours[name] == theirs[name] for name in ours if name != "run.json")
 
@@ -200,7 +200,7 @@ def test_what_a_killed_process_was_writing_is_gone_once_its_run_is_finished(tmp_
     half = tmp_path / ANN.name / ".weights.safetensors.12345.tmp"
     half.parent.mkdir()
     half.write_bytes(b"half")
-    sweep.train_one(ANN, tmp_path, data_dir)
+    job.train_one(ANN, Store(tmp_path), data_dir)
     names = {"recipe.json", "history.csv", "weights.safetensors", "run.json"}
     assert {path.name for path in half.parent.iterdir()} == names
 
@@ -222,20 +222,20 @@ def diverging():
 
 
 def test_a_run_that_diverges_is_kept_with_its_curve_told_and_not_trained_again(tmp_path, data_dir, diverging):
-    sweep.train_one(diverging, tmp_path, data_dir)
-    run = runs.find(tmp_path, diverging, weights=True)
+    job.train_one(diverging, Store(tmp_path), data_dir)
+    run = Store(tmp_path).find(diverging, weights=True)
     assert run.diverged and 1 <= len(run.history) < diverging.epochs
     assert not run.history.iloc[-1][["train_loss", "val_loss"]].map(lambda loss: abs(loss) < float("inf")).all()
     json.loads((run.folder / "run.json").read_text(), parse_constant=pytest.fail)  # no NaN, no Infinity
-    assert sweep.missing([diverging], tmp_path) == [] and len(inventory.frame(tmp_path)) == 1
+    assert Store(tmp_path).missing([diverging]) == [] and len(Store(tmp_path).frame()) == 1
 
 
 def test_the_table_says_which_run_diverged_and_leaves_it_out_of_the_means(tmp_path, data_dir, diverging):
     recipes = [diverging, replace(diverging, lr=0.001, epochs=2)]
     for recipe in recipes:
-        sweep.train_one(recipe, tmp_path, data_dir)
-    found = [runs.find(tmp_path, recipe) for recipe in recipes]
-    scores = tables.validation_scores(found)
+        job.train_one(recipe, Store(tmp_path), data_dir)
+    found = [Store(tmp_path).find(recipe) for recipe in recipes]
+    scores = tables.validation(results.frame(found))
     assert scores["status"].tolist() == ["diverged", "finished"]
     table = tables.beside_paper(scores, {}, seeds=2)
     assert table["n"].tolist() == [1] and table["loss"].tolist() == [found[1].best["val_loss"]]
@@ -244,24 +244,24 @@ def test_the_table_says_which_run_diverged_and_leaves_it_out_of_the_means(tmp_pa
 
 def test_a_loss_that_ends_at_the_last_epoch_has_diverged_too(tmp_path):
     rows = [{"epoch": 1, "train_loss": float("nan"), "val_loss": float("nan"), "val_accuracy": 0.1}]
-    run = runs.write(tmp_path, replace(ANN, epochs=1), rows, {}, TIMES, origin.environment("cpu"), origin.source())
-    assert run.diverged and runs.find(tmp_path, run.recipe).best_epoch == 1
+    run = Store(tmp_path).write(replace(ANN, epochs=1), rows, {}, TIMES, (machine.environment("cpu"), record.source()))
+    assert run.diverged and Store(tmp_path).find(run.recipe).best_epoch == 1
 
 
 def test_neither_training_nor_choosing_reads_the_test_set(tmp_path, data_dir, monkeypatch):
-    load = sweep.loaded
+    load = job.loaded
 
     def without_test(part, *arguments):
         assert part == "train"
         return load(part, *arguments)
 
-    monkeypatch.setattr(sweep, "loaded", without_test)
-    monkeypatch.setattr(runs.Run, "test", pytest.fail)
-    monkeypatch.setattr(runs.Run, "weights", pytest.fail)
+    monkeypatch.setattr(job, "loaded", without_test)
+    monkeypatch.setattr(Run, "test", pytest.fail)
+    monkeypatch.setattr(Run, "weights", pytest.fail)
     rivals = [ANN, replace(ANN, model="ANN-Juan-0.9")]
     for recipe in rivals:
-        sweep.train_one(recipe, tmp_path, data_dir)
-    found = [runs.find(tmp_path, recipe) for recipe in rivals]
+        job.train_one(recipe, Store(tmp_path), data_dir)
+    found = [Store(tmp_path).find(recipe) for recipe in rivals]
     best = max(found, key=lambda run: run.history["val_accuracy"][run.history["val_loss"].idxmin()])
     assert protocol.winner(found) == protocol.winner(found[::-1]) == best.recipe.model
 
@@ -270,8 +270,8 @@ def test_retraining_with_seed_0_repeats_the_searchs_first_epochs(tmp_path, data_
     again = protocol.retraining(ANN, 2, {"retrain_seed": 0, "retrain_images": ANN.train_images})
     other = protocol.retraining(ANN, 2, {"retrain_seed": 1, "retrain_images": ANN.train_images})
     for recipe in (ANN, again, other):
-        sweep.train_one(recipe, tmp_path, data_dir)
-    search, repeated, varied = (runs.find(tmp_path, recipe).history for recipe in (ANN, again, other))
+        job.train_one(recipe, Store(tmp_path), data_dir)
+    search, repeated, varied = (Store(tmp_path).find(recipe).history for recipe in (ANN, again, other))
     assert repeated.equals(search[:2]) and not varied.equals(search[:2])
 
 

@@ -10,13 +10,16 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmnist_lib import answers, origin, protocol, runs, tables
+from fmnist_lib import machine
 from fmnist_lib.press.language import speak
 from fmnist_lib.press.tables import scores_as_text
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.study import stats
+from fmnist_lib.runs import contents, record
+from fmnist_lib.runs.run import read
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import paper, protocol, results, stats, tables
 
-ENVIRONMENT = origin.environment("cpu")
+ENVIRONMENT = machine.environment("cpu")
 
 
 def trained(
@@ -26,9 +29,11 @@ def trained(
     fields = {"split_seed": 42 + seed, "weights_seed": seed, "order_seed": seed, "dropout_seed": seed} | fields
     recipe = Recipe(model, **{"epochs": len(losses)} | fields)
     columns = (train or losses, losses, accuracies or [0.9] * len(losses))
-    history = [dict(zip(runs.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)]
+    history = [
+        dict(zip(contents.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)
+    ]
     times = {"seconds": seconds, "finished": "2026-01-01T00:00:00Z"}
-    return runs.write(place, recipe, history, {}, times, ENVIRONMENT | {"torch": torch}, origin.source())
+    return Store(place).write(recipe, history, {}, times, (ENVIRONMENT | {"torch": torch}, record.source()))
 
 
 def scored(place, model, seed=0, loss=0.2, accuracy=0.9, **fields):
@@ -111,7 +116,7 @@ def test_the_seeds_needed_are_the_fewest_whose_interval_of_the_same_mean_and_sd_
 
 
 def test_the_papers_table_1_agrees_with_what_the_paper_says_of_it():
-    table = pd.DataFrame.from_dict(tables.PAPER_TABLE_1, "index", columns=tables.SCORES)
+    table = pd.DataFrame.from_dict(paper.TABLE_1, "index", columns=tables.SCORES)
     names = {f"CNN{k}-{n}-{p}" for k, n, p in itertools.product(*protocol.GRID.values())}
     assert set(table.index) == names and len(table) == 12
     assert table["accuracy"].idxmax() == protocol.WINNER and table["accuracy"].is_monotonic_decreasing
@@ -127,19 +132,19 @@ def test_the_papers_table_1_agrees_with_what_the_paper_says_of_it():
 
 
 def test_the_papers_table_2_agrees_with_what_the_paper_says_of_it():
-    table = pd.DataFrame.from_dict(tables.PAPER_TABLE_2, "index", columns=tables.SCORES)
+    table = pd.DataFrame.from_dict(paper.TABLE_2, "index", columns=tables.SCORES)
     assert list(table.index) == [protocol.WINNER, "CNN-Nahuel", "ANN-Juan"]
     assert table["accuracy"].is_monotonic_decreasing and table["loss"].is_monotonic_increasing
-    assert table.loc[protocol.WINNER, "epoch"] == tables.PAPER_TABLE_1[protocol.WINNER][0]
-    fall = tables.PAPER_TABLE_1[protocol.WINNER][2] - table.loc[protocol.WINNER, "accuracy"]
+    assert table.loc[protocol.WINNER, "epoch"] == paper.TABLE_1[protocol.WINNER][0]
+    fall = paper.TABLE_1[protocol.WINNER][2] - table.loc[protocol.WINNER, "accuracy"]
     assert fall == pytest.approx(1.55)
 
 
 # Ours beside them
 
 
-def table_of(found, paper=tables.PAPER_TABLE_1, seeds=3, models=()):
-    return tables.beside_paper(tables.validation_scores(found), paper, seeds, models)
+def table_of(found, seeds=3, models=()):
+    return tables.table_1(results.frame(found), seeds, models)
 
 
 def test_a_row_is_the_mean_and_sd_over_seeds_beside_the_papers_value(tmp_path):
@@ -165,11 +170,11 @@ def test_a_missing_model_has_a_row_that_says_so_and_a_missing_seed_is_told(tmp_p
 
 
 def test_nothing_trained_gives_a_table_of_the_paper_alone():
-    table = table_of([], models=list(tables.PAPER_TABLE_1))
-    assert list(table.index) == list(tables.PAPER_TABLE_1) and (table["n"] == 0).all()
+    table = table_of([], models=list(paper.TABLE_1))
+    assert list(table.index) == list(paper.TABLE_1) and (table["n"] == 0).all()
     text = scores_as_text(table)["Accuracy [%]"]
     assert set(text["ours"]) == set(text["difference"]) == {"—"}
-    assert [float(value) for value in text["paper"]] == [row[2] for row in tables.PAPER_TABLE_1.values()]
+    assert [float(value) for value in text["paper"]] == [row[2] for row in paper.TABLE_1.values()]
 
 
 def test_a_diverged_run_is_left_out_of_the_mean_and_told(tmp_path):
@@ -196,7 +201,7 @@ def test_a_run_listed_twice_counts_once_and_no_order_matters(tmp_path):
 
 def test_a_run_listed_twice_is_drawn_once_and_keeps_the_interval_of_one_seed(tmp_path):
     found = [scored(tmp_path, "CNN3-512-0.1", accuracy=0.92)] * 2
-    shown = stats.with_intervals(table_of(found), tables.validation_scores(found), 10_000).iloc[0]
+    shown = stats.with_intervals(table_of(found), tables.validation(results.frame(found)), 10_000).iloc[0]
     assert shown["each"] == pytest.approx([92.0])
     assert (shown["low"], shown["high"]) == pytest.approx(stats.wilson(92.0, 10_000))
 
@@ -213,13 +218,15 @@ def test_three_seeds_of_five_are_told_and_their_mean_is_theirs_alone(tmp_path):
 
 def test_runs_of_different_precision_or_torch_in_one_table_are_told_apart_in_it(tmp_path):
     alike = [scored(tmp_path, "CNN3-512-0.1"), scored(tmp_path, "CNN5-512-0.1")]
-    assert "numerics" not in table_of(alike) and "numerics" not in tables.validation_scores(alike)
+    assert "numerics" not in table_of(alike) and "numerics" not in tables.validation(results.frame(alike))
     other = scored(tmp_path, "CNN3-512-0.1", 1, precision="bf16")
     found = [*alike, other, scored(tmp_path, "CNN3-128-0.1", torch="9.9.9")]
     told = scores_as_text(table_of(found, models=["CNN5-128-0.1"]))["", "computed by"]
     assert told["CNN3-512-0.1"] == "cpu, bf16, torch 2.11.0; cpu, fp32, torch 2.11.0"
     assert told["CNN3-128-0.1"] == "cpu, fp32, torch 9.9.9" and told["CNN5-128-0.1"] == "—"
-    test = tables.test_scores(found, [images_of(0.9)] * 4)
+    for run in found:
+        run.attach(record.TEST, contents.pack_answers(images_of(0.9)))
+    test = tables.test(results.frame(found))
     assert "9.9.9" in scores_as_text(tables.beside_paper(test, {}, 2))["", "computed by"]["CNN3-128-0.1"]
 
 
@@ -233,7 +240,7 @@ def test_rows_come_in_the_papers_order_and_ours_after_them(tmp_path):
 def test_the_best_epoch_is_that_of_minimum_loss_the_earliest_on_a_tie(tmp_path):
     run = trained(tmp_path, "CNN3-8-0", losses=(0.3, 0.2, 0.25, 0.2), accuracies=[0.7, 0.8, 0.99, 0.9])
     assert run.best_epoch == 2 and run.best["val_accuracy"] == 0.8
-    row = tables.validation_scores([run]).iloc[0]
+    row = tables.validation(results.frame([run])).iloc[0]
     assert (row["epoch"], row["loss"], row["accuracy"]) == (2, 0.2, 80.0)
 
 
@@ -245,12 +252,14 @@ def images_of(accuracy, images=10_000, loss=0.25):
 
 def test_test_scores_are_those_of_the_images_under_the_papers_names(tmp_path):
     found = [scored(tmp_path, "ANN-Juan-0.25"), scored(tmp_path, "CNN-Nahuel")]
-    scores = tables.test_scores(found, [images_of(0.893), images_of(0.901, loss=0.5)])
+    for run, images in zip(found, (images_of(0.893), images_of(0.901, loss=0.5)), strict=True):
+        run.attach(record.TEST, contents.pack_answers(images))
+    scores = tables.test(results.frame(found))
     assert list(scores["model"]) == ["ANN-Juan", "CNN-Nahuel"]
     assert list(scores["accuracy"]) == pytest.approx([89.3, 90.1]) and list(scores["loss"]) == pytest.approx(
         [0.25, 0.5]
     )
-    table = tables.beside_paper(scores, tables.PAPER_TABLE_2, 1)
+    table = tables.table_2(results.frame(found), 1)
     assert table.loc["ANN-Juan", "accuracy difference"] == pytest.approx(89.3 - 89.26)
 
 
@@ -259,7 +268,7 @@ def test_an_accuracy_has_wilsons_interval_from_one_seed_and_students_from_more(t
     found += [scored(tmp_path, "CNN5-512-0.1", accuracy=0.91)]
     found += [trained(tmp_path, "CNN5-512-0.1", 1, (math.nan,), [0.1])]
     table = table_of(found, seeds=2, models=["CNN3-128-0.1"])
-    shown = stats.with_intervals(table, tables.validation_scores(found), 10_000).set_index("model")
+    shown = stats.with_intervals(table, tables.validation(results.frame(found)), 10_000).set_index("model")
     assert list(shown.index) == ["CNN3-512-0.1", "CNN5-512-0.1"]
     assert tuple(shown.loc["CNN5-512-0.1", ["low", "high"]]) == pytest.approx(stats.wilson(91.0, 10_000))
     assert tuple(shown.loc["CNN3-512-0.1", ["low", "high"]]) == pytest.approx(stats.mean_interval([92.0, 93.0]))
@@ -295,6 +304,6 @@ def test_the_winner_is_that_of_the_mean_over_seeds(tmp_path):
 
 def test_what_the_test_images_say_chooses_nothing(tmp_path):
     better, worse = scored(tmp_path, "CNN3-512-0.1", accuracy=0.92), scored(tmp_path, "CNN3-128-0.1", accuracy=0.91)
-    runs.attach(better, runs.TEST, answers.packed(images_of(0.1)))
-    runs.attach(worse, runs.TEST, answers.packed(images_of(1.0)))
-    assert protocol.winner([runs.read(better.folder), runs.read(worse.folder)]) == "CNN3-512-0.1"
+    better.attach(record.TEST, contents.pack_answers(images_of(0.1)))
+    worse.attach(record.TEST, contents.pack_answers(images_of(1.0)))
+    assert protocol.winner([read(better.folder), read(worse.folder)]) == "CNN3-512-0.1"

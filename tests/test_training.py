@@ -18,9 +18,11 @@ import torch.nn.functional as F
 from safetensors.torch import load, save
 from torch import nn
 
-from fmnist_lib import UserError, data, fused, models, protocol, sweep, training
+from fmnist_lib import UserError, data, fused, machine, models, training
 from fmnist_lib.kernels import first, gradients, layers, second
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import job
+from fmnist_lib.study import protocol
 
 OPTIMIZERS = {
     "adam": {"optimizer": "adam"},
@@ -34,7 +36,7 @@ both_kernels = pytest.mark.parametrize("kernel", ["torch", "numba"])
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    training.prepare()
+    machine.prepare()
 
 
 def made_up(images, seed):
@@ -282,16 +284,16 @@ def test_bf16_is_rounded_as_pytorch_rounds_it():
 
 
 def test_where_numba_does_not_compile_pytorch_alone_trains_and_the_recipe_says_so(monkeypatch):
-    assert training.resolve("cpu", "fp32") == ("cpu", "fp32", "numba")
+    assert machine.resolve("cpu", "fp32") == ("cpu", "fp32", "numba")
     monkeypatch.setattr(second, "compile_here", lambda: False)
-    assert training.resolve("cpu", "fp32") == ("cpu", "fp32", "torch")
+    assert machine.resolve("cpu", "fp32") == ("cpu", "fp32", "torch")
     with pytest.raises(UserError, match=r"numba.*\nFix: .*torch"):
-        training.resolve("cpu", "fp32", "numba")
+        machine.resolve("cpu", "fp32", "numba")
 
 
 @pytest.mark.parametrize("jit", ["0", "1"])
 def test_kernels_that_would_run_as_plain_python_are_not_used(jit):
-    code = "from fmnist_lib import training; print(training.resolve('cpu', 'fp32')[2])"
+    code = "from fmnist_lib import machine; print(machine.resolve('cpu', 'fp32')[2])"
     environment = os.environ | {"NUMBA_DISABLE_JIT": jit}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == {"0": "numba", "1": "torch"}[jit]
@@ -430,7 +432,7 @@ RECIPE = Recipe("CNN3-4-0.25", epochs=3, train_images=300, val_images=100, batch
 
 def parts(recipe, data_dir):
     """Return the digests of what each seed alone should decide."""
-    model, train, val = sweep.prepared(recipe, data_dir)
+    model, train, val = job.prepared(recipe, data_dir)
     with training.stream("dropout", recipe.dropout_seed, 1):
         mask = torch.rand(9)
     order = training.epoch_order(300, True, recipe.order_seed, 1)
@@ -449,12 +451,12 @@ def test_retraining_with_the_searchs_seeds_repeats_its_epochs_bit_for_bit(data_d
     asked = {"retrain_seed": 0, "retrain_images": RECIPE.train_images}
     again = protocol.retraining(RECIPE, 2, asked)
     assert again != RECIPE
-    prepared, repeated = sweep.prepared(RECIPE, data_dir), sweep.prepared(again, data_dir)
-    search = [kept(snapshot) for snapshot in training.fit(*prepared, **sweep.settings(RECIPE))]
-    *_, last = training.fit(*repeated, **sweep.settings(again))
+    prepared, repeated = job.prepared(RECIPE, data_dir), job.prepared(again, data_dir)
+    search = [kept(snapshot) for snapshot in training.fit(*prepared, **job.settings(RECIPE))]
+    *_, last = training.fit(*repeated, **job.settings(again))
     same_bits(search[1], kept(last))
     other = protocol.retraining(RECIPE, 2, asked | {"retrain_seed": 1})
-    *_, last = training.fit(*sweep.prepared(other, data_dir), **sweep.settings(other))
+    *_, last = training.fit(*job.prepared(other, data_dir), **job.settings(other))
     assert last.history != search[1][0]
 
 
@@ -470,7 +472,7 @@ def test_what_the_seeds_of_the_reference_give_never_changes():
 GOLDEN = """
 import hashlib, torch
 from fmnist_lib import data, models, training
-training.prepare()
+machine.prepare()
 with training.stream("weights", 0):
     weights = torch.cat([tensor.flatten() for tensor in models.build("CNN3-128-0.1").parameters()]).detach()
 with training.stream("dropout", 0, 1):
@@ -595,10 +597,10 @@ def test_evaluation_is_in_fp32_even_inside_an_autocast_training():
 def test_cuda_that_is_absent_is_refused_with_a_fix_and_auto_does_without(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"cuda.*\nFix: .*cpu"):
-        training.resolve("cuda")
-    device, precision, _ = training.resolve("auto", "auto")
-    assert device == "cpu" and precision == ("bf16" if training.native_bf16("cpu") else "fp32")
-    assert training.resolve("cpu", "fp32", "torch") == ("cpu", "fp32", "torch")
+        machine.resolve("cuda")
+    device, precision, _ = machine.resolve("auto", "auto")
+    assert device == "cpu" and precision == ("bf16" if machine.native_bf16("cpu") else "fp32")
+    assert machine.resolve("cpu", "fp32", "torch") == ("cpu", "fp32", "torch")
 
 
 @pytest.mark.parametrize("device", ["cuda", "auto"])
@@ -609,12 +611,12 @@ def test_cuda_that_is_there_and_unusable_is_refused_with_a_fix(device, monkeypat
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch, "ones", unusable)
     with pytest.raises(UserError, match=r"no kernel image.*\nFix: .*driver"):
-        training.resolve(device, "fp32")
+        machine.resolve(device, "fp32")
 
 
 @pytest.mark.parametrize(("device", "precision"), [("cpu", "bf16"), ("cuda", "fp32")])
 def test_the_device_and_precision_really_used_are_part_of_the_recipe(device, precision, monkeypatch):
-    monkeypatch.setattr(training, "resolve", lambda *asked: (device, precision, "torch"))
+    monkeypatch.setattr(machine, "resolve", lambda *asked: (device, precision, "torch"))
     recipes = protocol.grid(protocol.DEFAULTS | {"device": "auto", "precision": "auto"})
     assert {(recipe.device, recipe.precision) for recipe in recipes} == {(device, precision)}
     assert recipes[0].id != replace(recipes[0], precision={"bf16": "fp32", "fp32": "bf16"}[precision]).id
@@ -625,7 +627,7 @@ def test_the_device_and_precision_really_used_are_part_of_the_recipe(device, pre
 
 @pytest.mark.slow
 def test_two_epochs_of_the_whole_data_set_reach_86_percent_on_validation(data_dir):
-    device, precision, kernel = training.resolve()
+    device, precision, kernel = machine.resolve()
     recipe = Recipe("CNN3-128-0.1", epochs=2, device=device, precision=precision, kernels=kernel)
-    *_, last = training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe))
+    *_, last = training.fit(*job.prepared(recipe, data_dir), **job.settings(recipe))
     assert last.history[-1]["val_accuracy"] > 0.86

@@ -1,5 +1,6 @@
 """All runs as one tidy frame, a row a run; the same by seed; and the paper's own numbers in that shape."""
 
+import math
 from dataclasses import asdict, fields
 
 import numpy as np
@@ -7,7 +8,8 @@ import pandas as pd
 
 from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import Run
+from fmnist_lib.runs.record import HISTORY
+from fmnist_lib.runs.run import Run
 from fmnist_lib.study import paper
 from fmnist_lib.study.paper import ANN_MODELS, RIVALS, TABLE_1, TABLE_2, paper_name
 from fmnist_lib.study.stats import percent
@@ -20,11 +22,12 @@ SEARCHED = {"best_epoch": "epoch", "best_val_loss": "loss", "best_val_accuracy":
 SEARCHED |= {name: name for name in CURVES}
 RETRAINED = {"last_val_accuracy": "validation", "test_accuracy": "test"}
 SCORES = (*SEARCHED.values(), "seconds", *RETRAINED.values())
-COLUMNS = [field.name for field in fields(Recipe)] + ["role", "seed", "run", "status", "seconds", "trained"]
+MADE_ON = ["torch", "python", "system", "processor", "card"]
+COLUMNS = [field.name for field in fields(Recipe)] + ["role", "seed", "run", "status", "seconds", "trained", "history"]
 COLUMNS += [
     f"{when}_{name}" for when in ("best", "last") for name in ("epoch", "train_loss", "val_loss", "val_accuracy")
 ]
-COLUMNS += ["test_accuracy", "test_loss", *CURVES]
+COLUMNS += ["test_accuracy", "test_loss", *CURVES, "finished", *MADE_ON]
 
 
 def frame(runs: list[Run], first_split_seed: int = Recipe.split_seed) -> pd.DataFrame:
@@ -32,7 +35,8 @@ def frame(runs: list[Run], first_split_seed: int = Recipe.split_seed) -> pd.Data
 
     Beside the recipe's fields: role (search, retraining), seed (of the repetition), run, status, seconds, epochs
     trained; epoch, losses [nats] and validation accuracy [%] at the best and at the last epoch; losses at epochs 13
-    and 23, nan where it was not trained so far; test accuracy [%] and loss [nats], nan where it was not asked.
+    and 23, nan where it was not trained so far; test accuracy [%] and loss [nats], nan where it was not asked; start of
+    its history's SHA-256, when it was finished and where.
     """
     once = {run.folder.name: run for run in runs}
     return pd.DataFrame([_row(run, first_split_seed) for run in once.values()], columns=COLUMNS)
@@ -42,7 +46,9 @@ def _row(run: Run, first_split_seed: int) -> dict:
     recipe, history = run.recipe, run.history.set_index("epoch")
     row = asdict(recipe) | {"role": "search" if recipe.keep == "best" else "retraining"}
     row |= {"seed": recipe.split_seed - first_split_seed, "run": run.folder.name, "status": run.record["status"]}
-    row |= {"seconds": run.record["seconds"], "trained": len(history)}
+    row |= {name: run.record[name] for name in ("seconds", "finished")}
+    row |= {"trained": len(history), "history": run.record["files"][HISTORY]["sha256"][:16]}
+    row |= {name: run.record["environment"][name] for name in MADE_ON}
     for when, epoch in (("best", run.best), ("last", run.history.iloc[-1])):
         shown = {**epoch, "epoch": int(epoch["epoch"]), "val_accuracy": percent(epoch["val_accuracy"])}
         row |= {f"{when}_{name}": value for name, value in shown.items()}
@@ -51,10 +57,13 @@ def _row(run: Run, first_split_seed: int) -> dict:
 
 
 def _test(run: Run) -> dict:
-    if (images := run.test()) is None:
+    if (images := run.answers()) is None:
         return {}
     right = (images["predicted"] == images["label"]).mean()
-    return {"test_accuracy": percent(right), "test_loss": images["loss"].mean()}
+    return {
+        "test_accuracy": percent(right),
+        "test_loss": math.fsum(images["loss"]) / len(images),
+    }  # exact: the same everywhere
 
 
 def chosen(frame: pd.DataFrame) -> pd.DataFrame:

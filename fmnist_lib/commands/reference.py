@@ -7,14 +7,17 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError, card, inventory, params, protocol, provenance, runs, tables
-from fmnist_lib.files import write_file
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands import card, floors
 from fmnist_lib.press.display import Table, markdown
 from fmnist_lib.press.language import speak
 from fmnist_lib.press.tables import claims_as_text, scores_as_text
-from fmnist_lib.protocol import Study
-from fmnist_lib.runs import Run
-from fmnist_lib.study import claims, results
+from fmnist_lib.runs import record, sweep
+from fmnist_lib.runs.files import write_file
+from fmnist_lib.runs.run import Run
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import claims, parameters, protocol, results, tables
+from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
 README = ROOT / "README.md"
@@ -30,13 +33,13 @@ def records(folder: Path) -> tuple[Study, dict]:
     notebook, runs_dir = Path(folder) / "report.ipynb", Path(folder).absolute() / "runs"
     if not (notebook.exists() and runs_dir.is_dir()):
         raise UserError(f"{folder} is no report with its runs beside it", "name a folder such as reports/reference")
-    stated = params.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
-    frame = inventory.frame(runs_dir).reindex(columns=["device", "precision", "kernels"])
-    kinds = frame.dropna().drop_duplicates().to_dict("records")
+    stated = parameters.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
+    listed = Store(runs_dir).frame().reindex(columns=["device", "precision", "kernels"])
+    kinds = listed.dropna().drop_duplicates().to_dict("records")
     if len(kinds) != 1:
         raise UserError(f"{runs_dir} holds runs of {kinds or 'no kind'}", "keep those of one device and precision")
     values = protocol.DEFAULTS | stated | kinds[0]
-    study = protocol.collect(values, runs_dir)
+    study = protocol.collect(values, Store(runs_dir))
     if study.missing:
         names = ", ".join(recipe.name for recipe in study.missing)
         raise UserError(f"{runs_dir} lacks {names}", "take the folder whole from its repository, or make it anew")
@@ -46,33 +49,27 @@ def records(folder: Path) -> tuple[Study, dict]:
 def rebuilt(study: Study, values: dict) -> dict[str, str]:
     """Return every table of a report, made from its records: the CSV files by name, the notebook's HTML by label."""
     speak(values["language"])
-    scores, tested = scored(study)
-    table1, table2 = beside_paper(study, values)
-    winners = [[run for run in some if run.recipe.model in study.winners] for some in (study.searched, study.retrained)]
-    files = {"table1.csv": scores, "table2.csv": tested, "retrain.csv": tables.retrain_scores(*winners)}
+    every, grid, retrained = (frame(some, values) for some in (study.every, study.grid, study.retrained))
+    seeds = len(values["seed"])
+    winners = every[every["model"].isin(study.winners)]
+    files = {"table1.csv": tables.validation(grid), "table2.csv": tables.test(retrained)}
+    files |= {"retrain.csv": tables.retraining(winners)}
     shown = {
-        "tab-validation": scores_as_text(table1),
-        "tab-test": scores_as_text(table2, loss_digits=4),
-        "tab-claims": claims_as_text(claims.judge(results.frame(provenance.every(study), values["split_seed"]))),
-        "tab-runs": provenance.runs_table(study),
-        "tab-environment": provenance.environment_table(study),
+        "tab-validation": scores_as_text(tables.table_1(grid, seeds)),
+        "tab-test": scores_as_text(tables.table_2(retrained, seeds), loss_digits=4),
+        "tab-claims": claims_as_text(claims.judge(every)),
+        "tab-runs": tables.runs(every),
+        "tab-environment": tables.environment(every),
     }
-    made = {name: frame.to_csv(index=False) for name, frame in files.items()}
-    made |= {label: Table(frame, label, "", digits=2, words=[" "]).data["text/html"] for label, frame in shown.items()}
+    made = {name: table.to_csv(index=False) for name, table in files.items()}
+    made |= {label: Table(table, label, "", digits=2, words=[" "]).data["text/html"] for label, table in shown.items()}
     carded = [run for run in study.retrained if (run.folder / CARD).exists()]
     return made | {f"runs/{run.folder.name}/{CARD}": card.text(run) for run in carded}
 
 
-def scored(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of table1.csv and of table2.csv."""
-    tested = tables.test_scores(study.retrained, [run.test() for run in study.retrained])
-    return tables.validation_scores(study.grid), tested
-
-
-def beside_paper(study: Study, values: dict) -> list[pd.DataFrame]:
-    """Return Tables I and II beside the paper's own."""
-    papers, seeds = (tables.PAPER_TABLE_1, tables.PAPER_TABLE_2), len(values["seed"])
-    return [tables.beside_paper(rows, paper, seeds) for rows, paper in zip(scored(study), papers, strict=True)]
+def frame(runs: list[Run], values: dict) -> pd.DataFrame:
+    """Lay out runs of a report's parameters (`results.frame`)."""
+    return results.frame(runs, values["split_seed"])
 
 
 def kept(folder: Path) -> dict[str, str]:
@@ -99,20 +96,19 @@ def verify(folder: Path) -> list[str]:
 def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:
     """Train the runs of a report whose names begin so once more, elsewhere; return a line each on how they compare."""
     study, _ = records(folder)
-    chosen = [run for run in provenance.every(study) if run.folder.name.startswith(name)]
+    chosen = [run for run in study.every if run.folder.name.startswith(name)]
     if not chosen:
-        names = ", ".join(run.folder.name for run in provenance.every(study))
+        names = ", ".join(run.folder.name for run in study.every)
         raise UserError(f"{folder} has no run {name}…", f"give the beginning of one of {names}")
-    from fmnist_lib import sweep
 
     with tempfile.TemporaryDirectory() as temporary:
-        again = sweep.train([run.recipe for run in chosen], Path(temporary), data_dir)
+        again = sweep.train([run.recipe for run in chosen], Store(Path(temporary)), data_dir)
         return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
 
 
 def compared(run: Run, again: Run) -> str:
     """Say whether two runs of one recipe are the same bits, or how far from each other their curves are."""
-    if all(again.record["files"][name] == run.record["files"][name] for name in ("history.csv", runs.WEIGHTS)):
+    if all(again.record["files"][name] == run.record["files"][name] for name in ("history.csv", record.WEIGHTS)):
         return f"{run.folder.name}: bit-identical, history and weights"
     apart = (run.history - again.history).abs().max()
     best = [f"{100 * one.best['val_accuracy']:.2f} % at epoch {one.best_epoch}" for one in (run, again)]
@@ -141,12 +137,13 @@ def publish(folder: Path = FOLDER, readme: Path = README):
 
 def blocks(study: Study, values: dict) -> dict[str, str]:
     """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark."""
-    from fmnist_lib import floors
 
     speak("en")
-    table1, table2 = beside_paper(study, values)
-    hours = sum(run.record["seconds"] for run in provenance.every(study)) / 3600
-    made = f"{protocol.stamp(values)} · {provenance.line(study)} · {hours:.1f} hours of one core"
+    every, seeds = frame(study.every, values), len(values["seed"])
+    table1 = tables.table_1(frame(study.grid, values), seeds)
+    table2 = tables.table_2(frame(study.retrained, values), seeds)
+    hours = every["seconds"].sum() / 3600
+    made = f"{protocol.stamp(values)} · {tables.LINE.format(**tables.made(every))} · {hours:.1f} hours of one core"
     said = {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
     measured = FOLDER / "benchmark" / "benchmark.csv"
     return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if measured.exists() else {})

@@ -2,7 +2,6 @@
 
 import ast
 import difflib
-import tempfile
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from fmnist_lib.recipe import Recipe
 LISTS = ("k", "n", "p", "ann_p", "seed")
 PATHS = ("runs_dir", "data_dir", "out")
 TEXTS = ("model", *PATHS)
-TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
 COUNTS = {"workers": (0, 1024), "samples": (1, 100), "repeats": (1, 100)}
 COUNTS |= {"pair_epochs": (1, 100_000), "pair_images": (1, recipe.IMAGES), "pair_seeds": (2, 100)}
 SEEDS = ("samples_seed", "retrain_seed")
@@ -85,7 +83,7 @@ def _one(name: str, value):
         return recipe.canonical(value)
     if name in TEXTS:
         recipe.required(isinstance(value, str), name, value, "a text")
-        return str(ROOT / Path(value).expanduser()) if name in PATHS and value not in ("", TEMPORARY) else value
+        return str(ROOT / Path(value).expanduser()) if name in PATHS and value not in ("", "temporary") else value
     if name in CHOICES:
         return recipe.required(value in CHOICES[name], name, value, "one of " + ", ".join(CHOICES[name]))
     if name in COUNTS:
@@ -111,13 +109,3 @@ def read_file(path: Path) -> dict:
 def recipe_fields(params: dict, **changes) -> dict:
     """Return those parameters that are fields of a recipe, with changes."""
     return {name: params[name] for name in FIELDS if name in params} | changes
-
-
-def runs_folder(runs_dir: str) -> Path:
-    """Return the folder of runs: the project's own for "", a private one that ends with the process for "temporary"."""
-    return Path(_temporary().name) if runs_dir == TEMPORARY else Path(runs_dir or ROOT / "runs").absolute()
-
-
-def _temporary(kept: list = []) -> tempfile.TemporaryDirectory:  # noqa: B006
-    kept.append(tempfile.TemporaryDirectory(prefix="runs-"))
-    return kept[-1]

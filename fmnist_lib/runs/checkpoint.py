@@ -10,37 +10,34 @@ import math
 import os
 from pathlib import Path
 
+from safetensors.torch import save
+
 from fmnist_lib import UserError
-from fmnist_lib.files import read_file, write_file
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.records import HISTORY, LIMITS, RECORD, believed
-from fmnist_lib.runs import Run, folder, free_name, history_csv, lock, parse_history, status
+from fmnist_lib.runs import contents
+from fmnist_lib.runs.files import read_file, write_file
+from fmnist_lib.runs.record import HISTORY, LIMITS, RECORD, believed
+from fmnist_lib.runs.run import Run, lock
+from fmnist_lib.runs.store import free_name
 
 NAME = "checkpoint"
 
 
-def path(runs_dir: Path, recipe: Recipe) -> Path:
-    """Return where a run's checkpoint is, or will be."""
-    return folder(runs_dir, recipe) / NAME
-
-
-def write(runs_dir: Path, recipe: Recipe, history: list[dict], tensors: dict, seconds: float):
+def write(place: Path, recipe: Recipe, history: list[dict], tensors: dict, seconds: float):
     """Keep what the next epoch starts from, and the curve so far (unless a finished record is there)."""
-    from safetensors.torch import save
-
-    place, curve = folder(runs_dir, recipe), history_csv(history)
+    curve = contents.history_csv(history)
     content = save(tensors, {"recipe": recipe.json, "history": curve, "seconds": json.dumps(seconds)})
-    write_file(path(runs_dir, recipe), _digest(content) + content)
+    write_file(place / NAME, _digest(content) + content)
     if not (place / RECORD).exists():
         write_file(place / HISTORY, curve.encode())
 
 
-def read(runs_dir: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | None:
+def read(place: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | None:
     """Return (history, tensors, seconds so far) of an unfinished run, or None.
 
     One that is not to be believed is set aside under another name, with a printed line.
     """
-    kept = path(runs_dir, recipe)
+    kept = place / NAME
     if not os.path.lexists(kept):
         return None
     try:
@@ -52,38 +49,36 @@ def read(runs_dir: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | Non
 
 
 def _read(kept: Path, recipe: Recipe) -> tuple[list[dict], dict, float]:
-    from fmnist_lib import tensors
-
-    most = tensors.size(tensors.of_checkpoint(recipe, best=True)) + LIMITS[HISTORY]
+    most = contents.size(contents.of_checkpoint(recipe, best=True)) + LIMITS[HISTORY]
     content = read_file(kept, most)
     digest, content = content[:65], content[65:]
     if digest != _digest(content):
         raise ValueError("its bytes do not have the SHA-256 in its first line")
-    said = tensors.metadata(content)
-    history, seconds = parse_history(said["history"]), json.loads(said["seconds"])
+    said = contents.metadata(content)
+    history, seconds = contents.parse_history(said["history"]), json.loads(said["seconds"])
     if said["recipe"] != recipe.json:
         raise ValueError("it is another run's")
-    if status(recipe, history) is not None or not 0 <= seconds < math.inf:
+    if contents.status(recipe, history) is not None or not 0 <= seconds < math.inf:
         raise ValueError(f"there is nothing to go on with after {len(history)} epochs and {seconds} s")
-    expected = tensors.of_checkpoint(recipe, best=bool(history["val_loss"].notna().any()))
-    return history.to_dict("records"), tensors.read(content, expected), seconds
+    expected = contents.of_checkpoint(recipe, best=bool(history["val_loss"].notna().any()))
+    return history.to_dict("records"), contents.parse_tensors(content, expected), seconds
 
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
-def discard(runs_dir: Path, recipe: Recipe):
+def discard(place: Path):
     """Remove a run's checkpoint, if there is one, and whatever a killed process was writing."""
-    for leftover in _leftovers(folder(runs_dir, recipe)):
+    for leftover in _leftovers(place):
         leftover.unlink(missing_ok=True)
 
 
 def tidy(run: Run):
     """Remove what a killed process left beside a finished run; not where another process works, or none may write."""
     if run.has_weights and _leftovers(run.folder):  # without them the checkpoint may be on the way to them
-        with contextlib.suppress(UserError, OSError), lock(run.folder.parent, run.recipe, wait=False):
-            discard(run.folder.parent, run.recipe)
+        with contextlib.suppress(UserError, OSError), lock(run.folder, wait=False):
+            discard(run.folder)
 
 
 def _leftovers(place: Path) -> list[Path]:

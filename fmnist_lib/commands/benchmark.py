@@ -18,9 +18,12 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
-from fmnist_lib import data, inventory, models, protocol, runs, sweep, training
-from fmnist_lib.params import recipe_fields
+from fmnist_lib import data, machine, models, training
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import job, record, sweep
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import protocol
+from fmnist_lib.study.parameters import recipe_fields
 
 PARTS = {"FirstFunction": "first layer", "FirstFunctionBackward": "first layer"}  # whose time a profile's row is
 PARTS |= dict.fromkeys(("aten::mkldnn_convolution", "aten::convolution_backward"), "second convolution")
@@ -32,7 +35,7 @@ PAIRED = ("CNN3-128-0.1", "CNN3-512-0.1", "CNN5-128-0.25")  # the models that ar
 
 def timed(params: dict) -> dict[str, Recipe]:
     """Return by precision, bf16 if it is native, the training that is timed: a warm-up epoch and one a repeat."""
-    device, best, kernels = training.resolve(params["device"])
+    device, best, kernels = machine.resolve(params["device"])
     fields = recipe_fields(
         params, device=device, kernels=kernels, epochs=params["repeats"] + 1, val_images=0, keep="last"
     )
@@ -41,7 +44,7 @@ def timed(params: dict) -> dict[str, Recipe]:
 
 def paired(params: dict) -> list[Recipe]:
     """Return the trainings of every model and seed in fp32, then the same in bf16; none without native bf16."""
-    device, best, _ = training.resolve(params["device"])
+    device, best, _ = machine.resolve(params["device"])
     size = {"epochs": params["pair_epochs"], "train_images": params["pair_images"]}
     asked = protocol.DEFAULTS | params | size | {"device": device}
     return [
@@ -88,7 +91,7 @@ def engine_rates(recipe: Recipe, data_dir: Path) -> list[float]:
 
 def epoch_seconds(recipe: Recipe, data_dir: Path) -> list[float]:
     """Return the times [s] of training's epochs with their validation, but for the first."""
-    clock = [time.perf_counter() for _ in training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe))]
+    clock = [time.perf_counter() for _ in training.fit(*job.prepared(recipe, data_dir), **job.settings(recipe))]
     return np.diff(clock).tolist()
 
 
@@ -96,7 +99,7 @@ def compiled_ratios(recipe: Recipe, data_dir: Path) -> list[float]:
     """Return how many times as long PyTorch's own layers take, by pairs of epochs in turn, but for the first."""
     both = [replace(recipe, kernels=kernels) for kernels in ("torch", "numba")]
     clock = [time.perf_counter()]
-    trainings = [training.fit(*sweep.prepared(one, data_dir), **sweep.settings(one)) for one in both]
+    trainings = [training.fit(*job.prepared(one, data_dir), **job.settings(one)) for one in both]
     for _ in range(recipe.epochs):
         for one in trainings:
             next(one)
@@ -108,7 +111,7 @@ def compiled_ratios(recipe: Recipe, data_dir: Path) -> list[float]:
 def step_parts(recipe: Recipe, data_dir: Path) -> dict[str, float]:
     """Return the share of a step's processor time that each of its parts takes, from a profile of one epoch."""
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], acc_events=True) as profile:
-        for _ in training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(replace(recipe, epochs=1))):
+        for _ in training.fit(*job.prepared(recipe, data_dir), **job.settings(replace(recipe, epochs=1))):
             pass
     shares = dict.fromkeys([*PARTS.values(), "the rest"], 0.0)
     rows = profile.key_averages()
@@ -137,10 +140,10 @@ def tutorial_rates(recipe: Recipe, data_dir: Path) -> list[float]:
 
 def seconds(recipes: list[Recipe], data_dir: Path) -> float:
     """Return the time [s] of training recipes one after the other, once the data are loaded."""
-    sweep.loaded("train", recipes[0].device, data_dir)
+    job.loaded("train", recipes[0].device, data_dir)
     began = time.perf_counter()
     for recipe in recipes:
-        for _ in training.fit(*sweep.prepared(recipe, data_dir), **sweep.settings(recipe)):
+        for _ in training.fit(*job.prepared(recipe, data_dir), **job.settings(recipe)):
             pass
     return time.perf_counter() - began
 
@@ -161,7 +164,7 @@ def memory(recipes: list[Recipe], runs_dir: Path, data_dir: Path) -> list[float]
     """Train recipes as a process of a sweep does; return its memory [MB] after each."""
     process, found = psutil.Process(), []
     for recipe in recipes:
-        sweep.train_one(recipe, runs_dir, data_dir)
+        job.train_one(recipe, Store(runs_dir), data_dir)
         found.append(process.memory_info().rss / 1e6)
     return found
 
@@ -172,7 +175,7 @@ def listing_seconds(recipe: Recipe, repeats: int) -> list[float]:
     history = [row | {"epoch": epoch} for epoch in range(1, recipe.epochs + 1)]
     with TemporaryDirectory() as folder:
         times = {"seconds": 0.0, "finished": "2022-06-01T00:00:00Z"}
-        run = runs.write(Path(folder), recipe, history, {}, times, sweep.environment("cpu"), sweep.source())
+        run = Store(Path(folder)).write(recipe, history, {}, times, (machine.environment("cpu"), record.source()))
         for i in range(1, 1000):
             shutil.copytree(run.folder, f"{run.folder}-{i}")
-        return timeit.repeat(lambda: inventory.frame(Path(folder)), number=1, repeat=repeats)
+        return timeit.repeat(lambda: Store(Path(folder)).frame(), number=1, repeat=repeats)

@@ -4,18 +4,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from fmnist_lib import data, models, runs, tables
+from fmnist_lib import data, models
 from fmnist_lib.press.display import markdown
-from fmnist_lib.runs import Run
-from fmnist_lib.study import stats
+from fmnist_lib.runs import record
+from fmnist_lib.runs.run import Run
+from fmnist_lib.study import paper, stats
 
 TEMPLATE = Path(__file__).parent / "model_card.md"
 
 
 def text(run: Run) -> str:
     """Return the model card of a tested run in Markdown, every number computed from the run's files."""
-    tested, recipe, environment = run.test(), run.recipe, run.record["environment"]
-    weights, (_, paper_loss, paper_accuracy) = run.record["files"][runs.WEIGHTS], tables.PAPER_TABLE_2[recipe.model]
+    tested, recipe, environment = run.answers(), run.recipe, run.record["environment"]
+    weights, (_, paper_loss, paper_accuracy) = run.record["files"][record.WEIGHTS], paper.TABLE_2[recipe.model]
     accuracy = 100 * (tested["predicted"] == tested["label"]).mean()
     low, high = stats.wilson(accuracy, len(tested))
     loss_low, loss_high = stats.mean_interval(tested["loss"])

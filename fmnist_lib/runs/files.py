@@ -1,15 +1,19 @@
-"""Files that are there whole or not at all, and locks that no dead process holds."""
+"""Files that are there whole or not at all, locks that no dead process holds, and what ends a training from outside."""
 
 import contextlib
 import os
 import shutil
+import signal
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
 from fmnist_lib import UserError
+
+MEMORY = ("out of memory", "can't allocate memory")  # as CUDA says it, and as a CPU does
 
 
 def write_file(path: Path, data: bytes):
@@ -60,3 +64,28 @@ def _explained(path: Path) -> Iterator[None]:
         cause = f"cannot write {path}: {error.strerror or error} ({free:,} bytes free)"
         fix = "free some space or choose another folder, then run the same command again"
         raise UserError(cause, fix) from error
+
+
+@contextlib.contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Raise KeyboardInterrupt at SIGTERM in here; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def memory_explained() -> Iterator[None]:
+    """Turn an error for want of memory, the device's or the machine's, into a UserError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or any(words in str(error) for words in MEMORY):
+            fix = "lower batch or workers, or end what else uses it; the same command goes on where it stopped"
+            raise UserError(" ".join(f"out of memory ({type(error).__name__} {error})".split()), fix) from error
+        raise

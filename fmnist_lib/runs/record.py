@@ -1,10 +1,13 @@
-"""The strict form of run.json, which all else of a run is verified by: these keys, plausible values, and a seal."""
+"""The strict form of run.json, which all else of a run is verified by: these keys, plausible values, a seal."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
+import os
 import re
+import subprocess
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
@@ -12,11 +15,12 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from fmnist_lib import UserError
-from fmnist_lib.files import read_file
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.runs.files import read_file
 
 RECORD, RECIPE, HISTORY, WEIGHTS = "run.json", "recipe.json", "history.csv", "weights.safetensors"
-TEST, OLD_TEST = "test.csv.gz", "test.csv"
+TEST, OLD_TEST = "test.csv.gz", "test.csv"  # what it says of the test images
+ANSWERS = {TEST, OLD_TEST}
 LIMITS = {RECORD: 10**6, RECIPE: 10**5, HISTORY: 10**7, WEIGHTS: 2 * 10**9, TEST: 10**6, OLD_TEST: 10**6}  # bytes
 UNSEALED = 1  # the last numerics whose records may lack source and seal: 0 once the reference is trained anew
 
@@ -146,3 +150,34 @@ def believed(path: Path) -> Iterator[None]:
         raise damaged(path, error.cause) from error
     except (*UNREADABLE, SafetensorError, zlib.error) as error:
         raise damaged(path, str(error) or type(error).__name__) from error
+
+
+@functools.cache
+def source() -> dict:
+    """Return the commit, whether tracked files differ from it, and the SHA-256 of the lock and of the preregistration.
+
+    None stands for what cannot be known: without git, outside a checkout, without the file.
+    """
+    commit = _git("rev-parse", "HEAD") if (ROOT / ".git").exists() else None  # never that of a folder around it
+    changes = commit and _git("status", "--porcelain", "--untracked-files=no", "--", "fmnist_lib", "constraints.txt")
+    return {
+        "commit": commit,
+        "changed": None if changes is None else changes != "",
+        "lock": _sha256(ROOT / "constraints.txt"),
+        "preregistration": _sha256(ROOT / "reports" / "PREREGISTRATION.md"),
+    }
+
+
+def _git(*words: str) -> str | None:
+    """Ask git about this checkout, whatever repository the variables of the caller name; None without an answer."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command, options = ["git", "-C", str(ROOT), *words], {"capture_output": True, "text": True, "timeout": 10}
+    try:
+        done = subprocess.run(command, env=plain | {"GIT_OPTIONAL_LOCKS": "0"}, **options)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout.strip()
+
+
+def _sha256(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

@@ -1,18 +1,19 @@
 """The paper's protocol: which trainings the study consists of, and what is chosen among them (section III)."""
 
+import json
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmnist_lib import UserError
-from fmnist_lib.params import FIELDS, LISTS, recipe_fields
+from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
 from fmnist_lib.study.paper import GRID, PATIENCE, WINNER
+from fmnist_lib.study.parameters import FIELDS, LISTS, checked, read_file, recipe_fields
 
-if TYPE_CHECKING:  # pandas comes with it, and is not needed to check a parameter
+if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to check a parameter
     import pandas as pd
 
-    from fmnist_lib.runs import Run
+    from fmnist_lib.runs.run import Run
+    from fmnist_lib.runs.store import Store
 
 DEFAULTS = GRID | {"seed": [0], "ann_p": [0.1, 0.25], "retrain_seed": 1000, "retrain_images": 50_000}
 DEFAULTS |= {"device": "auto", "precision": "auto", "kernels": "auto", "language": "en"}
@@ -52,7 +53,7 @@ def resolved(params: dict) -> tuple[str, str, str]:
     asked = params["device"], params["precision"], params.get("kernels", "auto")
     if "auto" not in asked:
         return asked
-    from fmnist_lib.training import resolve
+    from fmnist_lib.machine import resolve
 
     return resolve(*asked)
 
@@ -132,15 +133,18 @@ class Study:
     winners: list[str] = field(default_factory=list)  # the paper's and, of a complete grid, ours if it is another
     missing: list[Recipe] = field(default_factory=list)
 
+    @property
+    def every(self) -> "list[Run]":
+        """Return the runs, each once."""
+        return list({run.folder: run for run in self.grid + self.searched + self.retrained}.values())
 
-def collect(params: dict, runs_dir: Path) -> Study:
+
+def collect(params: dict, store: "Store") -> Study:
     """Find what has been trained of a study; nothing is trained."""
-    from fmnist_lib import runs
-
     study, params = Study(), DEFAULTS | params
 
     def found(recipes: list[Recipe]) -> "list[Run]":
-        pairs = [(recipe, runs.find(runs_dir, recipe)) for recipe in recipes]
+        pairs = [(recipe, store.find(recipe)) for recipe in recipes]
         study.missing += [recipe for recipe, run in pairs if run is None]
         return [run for _, run in pairs if run is not None]
 
@@ -171,3 +175,19 @@ def readings(params: dict) -> "pd.DataFrame":
     }
     rows = [(name, meaning, str(params[name]).lower()) for name, meaning in meanings.items() if name in params]
     return pd.DataFrame(rows, columns=["parameter", "what it is", "value"])
+
+
+def command(values: dict) -> str:
+    """Return the command that makes the report of these parameters again."""
+    ignored = ("out", "runs_dir", "data_dir", "workers", "samples", "samples_seed")
+    best = min(
+        (_overrides(name, values, ignored) for name in ("quick", "paper", "rigorous", "smoke")),
+        key=lambda pair: len(pair[1]),
+    )
+    return " ".join(["python -m fmnist_lib report", f"params/{best[0]}.yaml", *best[1]])
+
+
+def _overrides(file: str, values: dict, ignored: tuple) -> tuple[str, list[str]]:
+    stated = DEFAULTS | checked(read_file(ROOT / "params" / f"{file}.yaml"))
+    changed = {name: v for name, v in values.items() if name not in ignored and stated.get(name, v) != v}
+    return file, [f"-p {name} '{json.dumps(v) if not isinstance(v, str) else v}'" for name, v in changed.items()]

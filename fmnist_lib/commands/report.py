@@ -9,8 +9,9 @@ import sys
 import warnings
 from pathlib import Path
 
-from fmnist_lib import ROOT, UserError, params, protocol
-from fmnist_lib.files import locked
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.runs.files import locked
+from fmnist_lib.study import parameters, protocol
 
 SHUTDOWN = 1.0  # seconds for a kernel to end by itself, so that Ctrl-C ends in two; its longer traceback takes as long
 NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
@@ -18,7 +19,7 @@ NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
 
 def check(values: dict):
     """Raise UserError unless every parameter, and every training of the study, is possible."""
-    checked = params.checked({"model": protocol.WINNER} | protocol.DEFAULTS | values)
+    checked = parameters.checked({"model": protocol.WINNER} | protocol.DEFAULTS | values)
     resolved = checked | {"device": "cpu", "precision": "fp32"}
     chosen = [protocol.search(resolved["model"], resolved, seed) for seed in resolved["seed"]]
     for recipe in protocol.grid(resolved) + protocol.rivals(resolved) + chosen:
@@ -33,9 +34,9 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
     are whole, so an older one survives a failure; two processes that make the same report take turns.
     """
     file = Path(file or ROOT / "params" / "quick.yaml")
-    values = params.read_file(file) | overrides
+    values = parameters.read_file(file) | overrides
     check(values)
-    out = Path(out or params.checked(values).get("out") or ROOT / "reports" / _name(file, overrides)).absolute()
+    out = Path(out or parameters.checked(values).get("out") or ROOT / "reports" / _name(file, overrides)).absolute()
     told = str(out.relative_to(ROOT) if out.is_relative_to(ROOT) else out)  # no machine's path in a project's report
     with locked(out / ".lock"):
         aside = out / ".making"
@@ -55,7 +56,7 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
 def _name(file: Path, overrides: dict) -> str:
     if not overrides and file.resolve().parent == ROOT / "params":
         return file.stem
-    values = params.checked(params.read_file(file) | overrides)
+    values = parameters.checked(parameters.read_file(file) | overrides)
     return f"{file.stem}-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]}"
 
 

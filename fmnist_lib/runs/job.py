@@ -1,0 +1,99 @@
+"""One training from recipe to finished run, resumable; and what it says of the test images, which choose nothing."""
+
+import functools
+import time
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from fmnist_lib import data, machine, models, training
+from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import checkpoint, contents
+from fmnist_lib.runs.files import memory_explained
+from fmnist_lib.runs.record import TEST, source
+from fmnist_lib.runs.run import Run, lock
+from fmnist_lib.runs.store import Store
+
+CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill (and the epoch under way)
+
+
+@memory_explained()
+def train_one(recipe: Recipe, store: Store, data_dir: Path, weights: bool = False):
+    """Train one recipe in this process and write its run, unless another process has done so meanwhile."""
+    place = store.place(recipe)
+    with lock(place):
+        if (run := store.find(recipe, weights)) is not None:
+            if run.has_weights:
+                checkpoint.discard(place)  # left by a process that was killed here before
+            return
+        machine.prepare(recipe.threads)
+        made = machine.environment(recipe.device), source()  # before the source can change under the training
+        began, kept = time.perf_counter(), time.monotonic()
+        resume = checkpoint.read(place, recipe)
+        history, tensors, before = resume or ([], None, 0.0)
+        model, train, val = prepared(recipe, data_dir)
+        for snapshot in training.fit(model, train, val, **settings(recipe), resume=resume and resume[:2]):
+            history, tensors = snapshot.history, snapshot.tensors
+            if time.monotonic() - kept >= CHECKPOINT_SECONDS and contents.status(recipe, history) is None:
+                seconds = before + time.perf_counter() - began
+                checkpoint.write(place, recipe, history, tensors(), seconds)
+                kept = time.monotonic()
+        seconds = before + time.perf_counter() - began
+        times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        store.write(recipe, history, final_weights(recipe, tensors()), times, made)
+        checkpoint.discard(place)
+
+
+def final_weights(recipe: Recipe, tensors: dict) -> dict:
+    """Pick the weights that the recipe keeps; a run that diverged at once has no best ones and keeps its last."""
+    prefix = "best." if recipe.keep == "best" and any(name.startswith("best.") for name in tensors) else "model."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def settings(recipe: Recipe) -> dict:
+    """Return the recipe's fields that `training.fit` takes, under the same names."""
+    names = "epochs patience batch optimizer lr momentum shuffle scaling precision kernels order_seed dropout_seed"
+    return {name: getattr(recipe, name) for name in names.split()}
+
+
+def prepared(recipe: Recipe, data_dir: Path):
+    """Return the recipe's model with its initial weights, and its training and validation tensors, on the device."""
+    with training.stream("weights", recipe.weights_seed):
+        model = models.of(recipe).to(recipe.device)
+    images, labels = loaded("train", recipe.device, data_dir)
+    if recipe.folds:
+        train, val = data.fold(recipe.split_seed, recipe.folds, recipe.fold)
+    else:
+        train, val = data.split(recipe.split_seed, recipe.train_images, recipe.val_images)
+    validation = loaded("test", recipe.device, data_dir) if recipe.validate_on == "test" else (images[val], labels[val])
+    return model, (images[train], labels[train]), validation
+
+
+loaded = functools.cache(data.load)
+
+
+def network(run: Run) -> torch.nn.Sequential:
+    """Return the run's model with its kept weights, in evaluation mode, on the CPU."""
+    model = models.of(run.recipe)
+    model.load_state_dict(run.weights())
+    return model.eval()
+
+
+def on_test(run: Run, data_dir: Path | str | None = None) -> pd.DataFrame:
+    """Return a row a test image: label, predicted class, its probability, the loss [nats]; computed once and kept."""
+    if run.answers() is None:
+        images, labels = data.load("test", data_dir=data_dir)
+        made = predictions(network(run), images, labels, run.recipe.scaling)
+        run.attach(TEST, contents.pack_answers(made))
+    return run.answers()
+
+
+def predictions(model, images, labels, scaling: str) -> pd.DataFrame:
+    """Return a row an image: label, predicted class, its probability to 6 decimals, the loss [nats] to 6 decimals."""
+    logits = training.predict(training.of_bytes(model, scaling), images)
+    probability, predicted = logits.softmax(1).max(1)
+    loss = F.cross_entropy(logits, labels, reduction="none")
+    columns = {"label": labels, "predicted": predicted, "probability": probability, "loss": loss}
+    return pd.DataFrame({name: values.numpy() for name, values in columns.items()}).round(6)

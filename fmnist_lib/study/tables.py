@@ -1,0 +1,143 @@
+"""The report's tables, each one function of a frame of runs (`results.frame`), for the notebooks and for `verify`."""
+
+import hashlib
+
+import pandas as pd
+
+from fmnist_lib import data, models
+from fmnist_lib.study import paper, stats
+
+SCORES = ["epoch", "loss", "accuracy"]
+VALIDATION = {"best_epoch": "epoch", "best_val_loss": "loss", "best_val_accuracy": "accuracy"}
+TEST = {"epochs": "epoch", "test_loss": "loss", "test_accuracy": "accuracy"}
+
+
+def validation(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a run: model, seed, best epoch, validation loss [nats] and accuracy [%] there, status, run."""
+    return _scores(frame, VALIDATION)
+
+
+def test(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a run that was tested: model, epochs trained, test loss [nats] and accuracy [%], status, run."""
+    tested = frame[frame["test_accuracy"].notna()]
+    return _scores(tested.assign(model=tested["model"].map(paper.paper_name)), TEST)
+
+
+def _scores(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """Add what computed each run, if that is not the same for all: so that no table mixes them in silence."""
+    scores = frame.drop(columns=["seed", "epoch"], errors="ignore").rename(columns={"weights_seed": "seed"} | names)
+    scores = scores[["model", "seed", *SCORES, "status", "run"]].reset_index(drop=True)
+    made = [f"{row.device}, {row.precision}, torch {row.torch}" for row in frame.itertuples()]
+    return scores.assign(numerics=made) if len(set(made)) > 1 else scores
+
+
+def retraining(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a search and its retraining: validation loss [nats] and accuracy [%] at the best epoch of the one,
+    after the last of the other."""
+    searches, again = (frame[frame["role"] == role] for role in ("search", "retraining"))
+    pairs = searches.merge(again, on=["seed", "model"], suffixes=("", " again"))
+    columns = {
+        "model": "model",
+        "weights_seed": "seed",
+        "epochs again": "epochs",
+        "best_val_loss": "loss, search",
+        "last_val_loss again": "loss, retraining",
+        "best_val_accuracy": "accuracy, search [%]",
+        "last_val_accuracy again": "accuracy, retraining [%]",
+    }
+    return pairs[list(columns)].rename(columns=columns)
+
+
+def table_1(frame: pd.DataFrame, seeds: int, models: list[str] = ()) -> pd.DataFrame:
+    """Return the paper's Table I beside ours, as `beside_paper` does."""
+    return beside_paper(validation(frame), paper.TABLE_1, seeds, models)
+
+
+def table_2(frame: pd.DataFrame, seeds: int, models: list[str] = ()) -> pd.DataFrame:
+    """Return the paper's Table II beside ours, as `beside_paper` does."""
+    return beside_paper(test(frame), paper.TABLE_2, seeds, models)
+
+
+def beside_paper(scores: pd.DataFrame, papers: dict, seeds: int, models: list[str] = ()) -> pd.DataFrame:
+    """Return a row a model: the mean over its seeds, their sd and number, the paper's values and the difference.
+
+    Rows come in the paper's order, other models after them; ``models`` get a row even without a run. A run that
+    diverged is left out of the means; ``n`` tells.
+    """
+    present = {*scores["model"], *models}
+    finished = scores[scores["status"] == "finished"]
+    groups = finished.groupby("model")[SCORES]
+    table = groups.mean().join(groups.std(ddof=1).add_suffix(" sd")).assign(n=groups.size())
+    order = [*(model for model in papers if model in present), *sorted(present - set(papers))]
+    theirs = pd.DataFrame.from_dict(papers, orient="index", columns=[f"paper {name}" for name in SCORES])
+    table = table.reindex(order).join(theirs).assign(seeds=seeds)
+    table["n"] = table["n"].fillna(0).astype(int)
+    diverged = scores[scores["status"] == "diverged"].groupby("model").size()
+    table["diverged"] = diverged.reindex(table.index, fill_value=0)
+    ids = finished["run"].str.rsplit("-", n=1).str[-1].groupby(finished["model"]).agg(list)
+    table["runs"] = [ids.get(model, []) for model in table.index]
+    if "numerics" in scores:
+        made = finished.groupby("model")["numerics"].agg(lambda each: "; ".join(sorted(set(each))))
+        table["numerics"] = made.reindex(table.index).fillna("—")
+    for name in SCORES:
+        table[f"{name} difference"] = table[name] - table[f"paper {name}"]
+    return table.rename_axis("model")
+
+
+def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
+    """Return a row a model searched: its size, training times, mean validation accuracy [%] and interval."""
+    rows = frame[(frame["role"] == "search") & (frame["status"] == "finished")]
+    an_epoch = rows["seconds"] / rows["trained"]
+    sizes = [models.parameters(models.build(*row)) / 1e6 for row in zip(rows["model"], rows["padding"], strict=True)]
+    columns = {"model": rows["model"], "millions": sizes, "seconds": an_epoch * rows["best_epoch"]}
+    columns |= {"seconds an epoch": an_epoch, "accuracy": rows["best_val_accuracy"]}
+    table = pd.DataFrame(columns).groupby("model", as_index=False, sort=False).mean()
+    intervals = [stats.wilson(accuracy, images) for accuracy in table["accuracy"]]
+    return table.assign(low=[low for low, _ in intervals], high=[high for _, high in intervals])
+
+
+def runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a run: its folder's name, epochs, seconds, and the start of its history's SHA-256."""
+    rows = frame[["run", "trained", "seconds", "history"]].set_axis(
+        ["run", "epochs", "seconds", "SHA-256 of history.csv"], axis=1
+    )
+    return rows.assign(seconds=[round(seconds) for seconds in rows["seconds"]])
+
+
+def environment(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return what the runs were made on and from: system, versions, device, precision, seeds, data, time."""
+    kinds = zip(frame["device"], frame["precision"], strict=True)
+    files = "".join(f"{name} {sha}\n" for name, (_, sha) in sorted(data.FILES.items()))
+    rows = [
+        ("System", each(frame, "system")),
+        ("Processor", each(frame, "processor")),
+        ("Card", each(frame, "card")),
+        ("Python", each(frame, "python")),
+        ("PyTorch", each(frame, "torch")),
+        ("Device, precision", "; ".join(sorted({", ".join(kind) for kind in kinds}))),
+        ("Seeds of the split", "; ".join(sorted(set(frame["split_seed"].astype(str))))),
+        ("Seeds of the weights", "; ".join(sorted(set(frame["weights_seed"].astype(str))))),
+        ("Data: SHA-256 of the list of SHA-256", hashlib.sha256(files.encode()).hexdigest()[:32]),
+        ("Newest run", newest(frame) or "–"),
+        ("Training, process hours", frame["seconds"].sum() / 3600),
+    ]
+    return pd.DataFrame(rows, columns=[" ", "value"])
+
+
+def each(frame: pd.DataFrame, name: str) -> str:
+    """Return the distinct values of a column, "–" without any."""
+    return ", ".join(sorted(set(frame[name].dropna().astype(str)))) or "–"
+
+
+def newest(frame: pd.DataFrame) -> str:
+    """Return the date and time (UTC, ISO 8601) at which the newest run was finished, or "" without runs."""
+    return max(frame["finished"], default="")
+
+
+LINE = "{count} runs · newest run {date} · torch {torch} · {where}"  # at the foot of every page
+
+
+def made(frame: pd.DataFrame) -> dict:
+    """Return what `LINE` says of runs: how many, the date of the newest, torch, and the machine."""
+    where = each(frame, "card") if frame["card"].notna().any() else each(frame, "processor")
+    return {"count": len(frame), "date": newest(frame)[:10] or "–", "torch": each(frame, "torch"), "where": where}
