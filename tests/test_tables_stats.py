@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ ENVIRONMENT = machine.environment("cpu")
 
 
 def trained(
-    place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train=None, seconds=1.0, torch="2.11.0", **fields
+    place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train=None, torch="2.11.0", variables=None, **fields
 ):
     """Write a run of this curve, an epoch a validation loss; accuracies are in [0–1]."""
     fields = {"split_seed": 42 + seed, "weights_seed": seed, "order_seed": seed, "dropout_seed": seed} | fields
@@ -32,8 +33,9 @@ def trained(
     history = [
         dict(zip(contents.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)
     ]
-    times = {"seconds": seconds, "finished": "2026-01-01T00:00:00Z"}
-    return Store(place).write(recipe, history, {}, times, (ENVIRONMENT | {"torch": torch}, record.source()))
+    computer = ENVIRONMENT | {"torch": torch, "variables": variables or {}}
+    times = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}
+    return Store(place).write(recipe, history, {}, times, (computer, record.source()))
 
 
 def scored(place, model, seed=0, loss=0.2, accuracy=0.9, **fields):
@@ -222,12 +224,28 @@ def test_runs_of_different_precision_or_torch_in_one_table_are_told_apart_in_it(
     other = scored(tmp_path, "CNN3-512-0.1", 1, precision="bf16")
     found = [*alike, other, scored(tmp_path, "CNN3-128-0.1", torch="9.9.9")]
     told = scores_as_text(table_of(found, models=["CNN5-128-0.1"]))["", "computed by"]
-    assert told["CNN3-512-0.1"] == "cpu, bf16, torch 2.11.0; cpu, fp32, torch 2.11.0"
-    assert told["CNN3-128-0.1"] == "cpu, fp32, torch 9.9.9" and told["CNN5-128-0.1"] == "—"
+    units = ENVIRONMENT["capability"]
+    assert told["CNN3-512-0.1"] == f"cpu, bf16, torch 2.11.0, {units}; cpu, fp32, torch 2.11.0, {units}"
+    assert told["CNN3-128-0.1"] == f"cpu, fp32, torch 9.9.9, {units}" and told["CNN5-128-0.1"] == "—"
     for run in found:
         run.attach(record.TEST, contents.pack_answers(images_of(0.9)))
     test = tables.test(results.frame(found))
     assert "9.9.9" in scores_as_text(tables.beside_paper(test, {}, 2))["", "computed by"]["CNN3-128-0.1"]
+
+
+@pytest.mark.parametrize("change", [{"kernels": "numba"}, {"variables": {"MKL_CBWR": "COMPATIBLE"}}], ids=str)
+def test_runs_of_other_kernels_or_under_variables_that_change_bits_are_told_apart(tmp_path, change):
+    alike, other = scored(tmp_path, "CNN3-512-0.1"), scored(tmp_path, "CNN5-512-0.1", **change)
+    told = tables.validation(results.frame([alike, other]))["numerics"]
+    assert told[0] != told[1] and re.search("numba kernels|MKL_CBWR=COMPATIBLE", " ".join(told))
+    assert len(set(told)) == 2
+
+
+def test_what_a_training_costs_is_counted_from_the_network_and_the_images_it_saw(tmp_path):
+    run = trained(tmp_path, "ANN-Juan-0.1", train_images=1000)  # its best epoch is the second of three
+    table = tables.cost(results.frame([run]), 10_000).iloc[0]
+    assert table["petaflop"] == pytest.approx(2 * 1000 * 2 * (2 * 784 * 512 + 3 * 512 * 10) / 1e15)
+    assert table["millions"] == pytest.approx(0.407050) and table["low"] < table["accuracy"] < table["high"]
 
 
 def test_rows_come_in_the_papers_order_and_ours_after_them(tmp_path):

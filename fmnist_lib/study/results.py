@@ -22,12 +22,12 @@ SEARCHED = {"best_epoch": "epoch", "best_val_loss": "loss", "best_val_accuracy":
 SEARCHED |= {name: name for name in CURVES}
 RETRAINED = {"last_val_accuracy": "validation", "test_accuracy": "test"}
 SCORES = (*SEARCHED.values(), "seconds", *RETRAINED.values())
-MADE_ON = ["torch", "python", "system", "processor", "card"]
+MADE_ON = ["torch", "python", "system", "processor", "card", "capability"]
 COLUMNS = [field.name for field in fields(Recipe)] + ["role", "seed", "run", "status", "seconds", "trained", "history"]
 COLUMNS += [
     f"{when}_{name}" for when in ("best", "last") for name in ("epoch", "train_loss", "val_loss", "val_accuracy")
 ]
-COLUMNS += ["test_accuracy", "test_loss", *CURVES, "finished", *MADE_ON]
+COLUMNS += ["test_accuracy", "test_loss", *CURVES, "finished", *MADE_ON, "variables", "commit"]
 
 
 def frame(runs: list[Run], first_split_seed: int = Recipe.split_seed) -> pd.DataFrame:
@@ -48,12 +48,22 @@ def _row(run: Run, first_split_seed: int) -> dict:
     row |= {"seed": recipe.split_seed - first_split_seed, "run": run.folder.name, "status": run.record["status"]}
     row |= {name: run.record[name] for name in ("seconds", "finished")}
     row |= {"trained": len(history), "history": run.record["files"][HISTORY]["sha256"][:16]}
-    row |= {name: run.record["environment"][name] for name in MADE_ON}
+    row |= {name: run.record["environment"].get(name) for name in MADE_ON}
+    row |= {"variables": _pairs(run.record["environment"].get("variables", {}))}
+    row |= {"commit": _commit(run.record.get("source", {}))}
     for when, epoch in (("best", run.best), ("last", run.history.iloc[-1])):
         shown = {**epoch, "epoch": int(epoch["epoch"]), "val_accuracy": percent(epoch["val_accuracy"])}
         row |= {f"{when}_{name}": value for name, value in shown.items()}
     row |= dict(zip(CURVES, (history[name].get(epoch, np.nan) for name, epoch in LOSSES), strict=True))
     return row | _test(run)
+
+
+def _pairs(variables: dict) -> str | None:
+    return " ".join(f"{name}={value}" for name, value in variables.items()) or None
+
+
+def _commit(source: dict) -> str | None:
+    return source and source["commit"] and source["commit"][:10] + (" with changes" if source["changed"] else "")
 
 
 def _test(run: Run) -> dict:

@@ -27,8 +27,15 @@ def _scores(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Add what computed each run, if that is not the same for all: so that no table mixes them in silence."""
     scores = frame.drop(columns=["seed", "epoch"], errors="ignore").rename(columns={"weights_seed": "seed"} | names)
     scores = scores[["model", "seed", *SCORES, "status", "run"]].reset_index(drop=True)
-    made = [f"{row.device}, {row.precision}, torch {row.torch}" for row in frame.itertuples()]
+    made = [_made(row) for row in frame.itertuples()]
     return scores.assign(numerics=made) if len(set(made)) > 1 else scores
+
+
+def _made(row) -> str:
+    """Say what computed a run, as far as it changes bits."""
+    kernels = f"{row.kernels} kernels" if row.kernels != "torch" else None
+    said = (row.device, row.precision, kernels, f"torch {row.torch}", row.capability, row.variables)
+    return ", ".join(text for text in said if isinstance(text, str))
 
 
 def retraining(frame: pd.DataFrame) -> pd.DataFrame:
@@ -85,28 +92,30 @@ def beside_paper(scores: pd.DataFrame, papers: dict, seeds: int, models: list[st
 
 
 def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
-    """Return a row a model searched: its size, training times, mean validation accuracy [%] and interval."""
+    """Return a row a model searched: its size, what training it to its best epoch costs, and its accuracy.
+
+    Columns: model, millions (of parameters), petaflop (operations of the products, which no machine changes), accuracy
+    [%] on validation, the mean over seeds, with low and high of its interval over that many images.
+    """
     rows = frame[(frame["role"] == "search") & (frame["status"] == "finished")]
-    an_epoch = rows["seconds"] / rows["trained"]
-    sizes = [models.parameters(models.build(*row)) / 1e6 for row in zip(rows["model"], rows["padding"], strict=True)]
-    columns = {"model": rows["model"], "millions": sizes, "seconds": an_epoch * rows["best_epoch"]}
-    columns |= {"seconds an epoch": an_epoch, "accuracy": rows["best_val_accuracy"]}
+    built = [models.build(*row) for row in zip(rows["model"], rows["padding"], strict=True)]
+    images_seen = rows["best_epoch"] * rows["train_images"]
+    columns = {"model": rows["model"], "millions": [models.parameters(model) / 1e6 for model in built]}
+    columns |= {"petaflop": images_seen * [sum(models.flop(model)) for model in built] / 1e15}
+    columns |= {"accuracy": rows["best_val_accuracy"]}
     table = pd.DataFrame(columns).groupby("model", as_index=False, sort=False).mean()
     intervals = [stats.wilson(accuracy, images) for accuracy in table["accuracy"]]
     return table.assign(low=[low for low, _ in intervals], high=[high for _, high in intervals])
 
 
 def runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a run: its folder's name, epochs, seconds, and the start of its history's SHA-256."""
-    rows = frame[["run", "trained", "seconds", "history"]].set_axis(
-        ["run", "epochs", "seconds", "SHA-256 of history.csv"], axis=1
-    )
-    return rows.assign(seconds=[round(seconds) for seconds in rows["seconds"]])
+    """Return a row a run: its folder's name, the epochs trained, and the start of its history's SHA-256."""
+    return frame[["run", "trained", "history"]].set_axis(["run", "epochs", "SHA-256 of history.csv"], axis=1)
 
 
 def environment(frame: pd.DataFrame) -> pd.DataFrame:
     """Return what the runs were made on and from: system, versions, device, precision, seeds, data, time."""
-    kinds = zip(frame["device"], frame["precision"], strict=True)
+    kinds = zip(frame["device"], frame["precision"], frame["kernels"], strict=True)
     files = "".join(f"{name} {sha}\n" for name, (_, sha) in sorted(data.FILES.items()))
     rows = [
         ("System", each(frame, "system")),
@@ -114,10 +123,13 @@ def environment(frame: pd.DataFrame) -> pd.DataFrame:
         ("Card", each(frame, "card")),
         ("Python", each(frame, "python")),
         ("PyTorch", each(frame, "torch")),
-        ("Device, precision", "; ".join(sorted({", ".join(kind) for kind in kinds}))),
+        ("Vector units", each(frame, "capability")),
+        ("Variables that change bits", each(frame, "variables")),
+        ("Commit", each(frame, "commit")),
+        ("Device, precision, kernels", "; ".join(sorted({", ".join(kind) for kind in kinds}))),
         ("Seeds of the split", "; ".join(sorted(set(frame["split_seed"].astype(str))))),
         ("Seeds of the weights", "; ".join(sorted(set(frame["weights_seed"].astype(str))))),
-        ("Data: SHA-256 of the list of SHA-256", hashlib.sha256(files.encode()).hexdigest()[:32]),
+        ("Data: SHA-256 of the list of SHA-256", hashlib.sha256(files.encode()).hexdigest()),
         ("Newest run", newest(frame) or "–"),
         ("Training, process hours", frame["seconds"].sum() / 3600),
     ]
