@@ -51,9 +51,9 @@ def rebuilt(study: Study, values: dict) -> dict[str, str]:
     speak(values["language"])
     every, grid, retrained = (frame(some, values) for some in (study.every, study.grid, study.retrained))
     seeds = len(values["seed"])
-    winners = every[every["model"].isin(study.winners)]
+    winners = [run for run in study.searched + study.retrained if run.recipe.model in study.winners]
     files = {"table1.csv": tables.validation(grid), "table2.csv": tables.test(retrained)}
-    files |= {"retrain.csv": tables.retraining(winners)}
+    files |= {"retrain.csv": tables.retraining(frame(winners, values))}
     shown = {
         "tab-validation": scores_as_text(tables.table_1(grid, seeds)),
         "tab-test": scores_as_text(tables.table_2(retrained, seeds), loss_digits=4),
