@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARAMS ?= quick
 BIN := .venv/bin
 
-.PHONY: setup report test test-all lab lint reference
+.PHONY: setup report test test-all lab lint reference schema
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -28,6 +28,9 @@ test: lint  ## unit and fault tests, then every notebook
 
 test-all: test  ## the tests of more than a few minutes too
 	$(BIN)/python -m pytest -m long
+
+schema: setup  ## what a params file may say, for editors
+	$(BIN)/python -m fmnist_lib schema > params/schema.json
 
 lab: setup
 	$(BIN)/jupyter lab notebooks

@@ -1,27 +1,34 @@
 """The library behind the notebooks: Fashion-MNIST classifiers after R. Magallanes Saunders (2022).
 
-The map of the house, from the ground up; nothing imports upwards:
+The core, a thin library of models and training:
 
-    recipe, params                       what decides a training's numbers; parameters at the door
-    data, models, fused                  the images on a device; the networks; their faster equals
-    training                             one engine
-    files, faults                        whole or not at all; SIGTERM and want of memory
-    origin, records                      the machine and the source of a run; its run.json, strict and sealed
-    history, answers, tensors            what a run consists of, and what of it can be believed
-    runs, checkpoints, inventory         a recipe and its run on disk; what it goes on from; what lies in a folder
-    protocol, evaluation, sweep          the paper's trainings; the test images; training what is missing
-    study                                what the paper says; one frame of all runs; statistics; claims and their rule
-    tables, claims, provenance, card     Tables I and II; verdicts; where the numbers come from; of the winner's weights
-    press/                               numbers into pages; knows neither runs nor torch
-        language, locale/                words and numbers: English in the code, a catalogue for any other
-        figures, diagrams, tables        one function a figure; the study's tables as texts
-        display                          what a notebook shows, with its number and caption
-        article, typeset, formulas       an executed notebook read, numbered and set
-        render, templates/               as HTML and PDF, for nbconvert and JupyterLab's menu
-    report                               the one command
-    reference                            a report held against its records
-    benchmark                            what training costs, for a notebook of its own
-    notebooks/                           where the study is told, in the order it is read
+    data                        verified images as tensors on a device; splits and folds
+    models                      the networks, lists of layers to be read aloud
+    training                    fit, predict, evaluate; private random streams
+    fused, kernels/             the same layers, faster on a CPU: in PyTorch alone; in loops compiled by numba
+    machine                     CPU or CUDA, bf16 or fp32, and which machine this is
+    recipe, rules               everything that decides one training, and its id; what a value may be
+
+and four wings:
+
+    runs/       a recipe that has been trained, on disk
+        download, files         the data set, from whichever source answers; whole or not at all, locks, signals
+        record, contents        run.json, strict and sealed; curve, answers and tensors, and what of them is believed
+        run, store              one run in its folder; a folder of runs: find, write, list, verify
+        checkpoint, job, sweep  what a training goes on from; one training, resumable; many
+    study/      the paper's questions, in numbers; knows no language
+        parameters, paper       every parameter in one line; what the paper says
+        protocol                which trainings the study consists of, and who wins
+        results, tables         all runs as one tidy frame; every table a function of it
+        stats, claims, rule     intervals and tests; each claim an effect; what one interval says
+        patience                what stopping early would have saved
+    press/      numbers into pages; knows neither runs nor torch
+        language, locale/       words and numbers: English in the code, a catalogue for any other
+        figures, diagrams, tables, display      what a notebook shows
+        article, typeset, formulas, render, templates/      an executed notebook as HTML and PDF
+    commands/   one file for each thing that one can do: report, reference, predict, card, benchmark, floors
+
+The core imports the core, runs the core and runs, study these and study, press only itself, commands everything.
 """
 
 from pathlib import Path

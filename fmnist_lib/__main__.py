@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_argument("what", nargs="?", choices=["list", "verify"], default="list")
     listing.add_argument("--runs-dir", default="", help="the folder of runs; the project's runs/ unless given")
     listing.set_defaults(run=run_runs)
+    schema = commands.add_parser("schema", help="print the JSON Schema of params files, as params/schema.json has it")
+    schema.set_defaults(run=run_schema)
     fetch = commands.add_parser("fetch", help="get the data set and verify it")
     fetch.add_argument("--data-dir", default="", help="where to; the project's data/ unless given")
     fetch.set_defaults(run=run_fetch)
@@ -104,6 +106,15 @@ def run_runs(options):
     columns += ["device", "precision", "torch", "seconds", "megabytes"]
     listed = frame.reindex(columns=columns).convert_dtypes()
     print("No runs yet." if frame.empty else listed.to_string(index=False, na_rep=""))
+
+
+def run_schema(options):
+    """Print what a params file may say."""
+    import json
+
+    from fmnist_lib.study import parameters
+
+    print(json.dumps(parameters.schema(), indent=1, ensure_ascii=False))
 
 
 def run_fetch(options):

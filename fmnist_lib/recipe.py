@@ -3,25 +3,19 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 
 from fmnist_lib import UserError
+from fmnist_lib.rules import FLAG, RATE, SEED, SHARE, Rule, one_of, required, whole
 
 NUMERICS = 2  # raised whenever a change to the engine changes the numbers it produces
 IMAGES = 60_000  # in the training part of Fashion-MNIST
-CHOICES = {
-    "padding": ("1,0", "same", "0,0"),
-    "activation": ("relu", "leaky_relu"),
-    "output": ("plain", "dropout_relu"),
-    "scaling": ("unit", "standardised"),
-    "optimizer": ("adam", "adamw", "sgd"),
-    "validate_on": ("validation", "test"),
-    "keep": ("best", "last"),
-    "device": ("cpu", "cuda"),
-    "precision": ("fp32", "bf16"),
-    "kernels": ("torch", "numba"),
-}
 LATER = ("patience", "kernels")  # fields younger than the oldest records: at their defaults they are not written
+
+
+def knob(default, rule: Rule, meaning: str):
+    """State a field in one line: the paper's value, what it may be, what it means."""
+    return field(default=default, metadata={"rule": rule, "meaning": meaning})
 
 
 @dataclass(frozen=True, order=True)
@@ -32,38 +26,38 @@ class Recipe:
     """
 
     model: str  # "CNN3-512-0.1" (paper, Table I), "CNN-Nahuel" or "ANN-Juan-0.25"
-    padding: str = "1,0"  # of the two convolutions
-    activation: str = "relu"
-    output: str = "plain"  # after the ten outputs: nothing, or dropout and ReLU
-    input_dropout: bool = False  # ANN-Juan: dropout on the pixels too
-    train_images: int = 50_000
-    val_images: int = 10_000
-    split_seed: int = 42
-    folds: int = 0  # 0: random_split; else the fold-th of so many folds validates
-    fold: int = 0
-    validate_on: str = "validation"
-    scaling: str = "unit"  # pixels in [0, 1], or of zero mean and unit variance
-    shuffle: bool = True
-    batch: int = 500
-    epochs: int = 50
-    optimizer: str = "adam"
-    lr: float = 0.001
-    momentum: float = 0.0  # of sgd, in Nesterov's form
-    patience: int = 0  # epochs without a new minimum of validation loss after which training ends; 0: never
-    keep: str = "best"  # the weights of minimum validation loss, or those after the last epoch
-    weights_seed: int = 0
-    order_seed: int = 0
-    dropout_seed: int = 0
-    device: str = "cpu"
-    precision: str = "fp32"
-    kernels: str = "torch"  # what computes the layers on a CPU: PyTorch alone, or loops compiled by numba
-    threads: int = 1
-    numerics: int = NUMERICS
+    padding: str = knob("1,0", one_of("1,0", "same", "0,0"), "of the two convolutions: 1,0 or 0,0 or same")
+    activation: str = knob("relu", one_of("relu", "leaky_relu"), "relu or leaky_relu")
+    output: str = knob("plain", one_of("plain", "dropout_relu"), "the ten logits as they are, or dropout_relu after")
+    input_dropout: bool = knob(False, FLAG, "ANN-Juan: dropout on the pixels too")
+    train_images: int = knob(50_000, whole(1, IMAGES), "images to train on, of 60,000")
+    val_images: int = knob(10_000, whole(0, IMAGES), "images to validate on")
+    split_seed: int = knob(42, SEED, "of the random split, for seed 0")
+    folds: int = knob(0, whole(0, 100), "0 is random_split; else the fold-th of so many folds validates")
+    fold: int = knob(0, whole(0, 99), "which of the folds validates, from 0")
+    validate_on: str = knob("validation", one_of("validation", "test"), "the split's own images, or the test images")
+    scaling: str = knob("unit", one_of("unit", "standardised"), "pixels in [0, 1], or standardised")
+    shuffle: bool = knob(True, FLAG, "new batches every epoch")
+    batch: int = knob(500, whole(1, IMAGES), "images a step")
+    epochs: int = knob(50, whole(1, 100_000), "passes over the training images")
+    optimizer: str = knob("adam", one_of("adam", "adamw", "sgd"), "adam, adamw or sgd")
+    lr: float = knob(0.001, RATE, "learning rate")
+    momentum: float = knob(0.0, SHARE, "of sgd, in Nesterov's form")
+    patience: int = knob(0, whole(0, 100_000), "epochs without a lower validation loss that end a training; 0 never")
+    keep: str = knob("best", one_of("best", "last"), "the weights of minimum validation loss, or the last ones")
+    weights_seed: int = knob(0, SEED, "of the initial weights")
+    order_seed: int = knob(0, SEED, "of the order of the images")
+    dropout_seed: int = knob(0, SEED, "of dropout")
+    device: str = knob("cpu", one_of("cpu", "cuda"), "cpu or cuda")
+    precision: str = knob("fp32", one_of("fp32", "bf16"), "of the training: fp32 or bf16")
+    kernels: str = knob("torch", one_of("torch", "numba"), "of a CPU: PyTorch's alone, or loops compiled by numba")
+    threads: int = knob(1, whole(1, 1024), "of a CPU")
+    numerics: int = knob(NUMERICS, whole(1, NUMERICS), "which engine")
 
     def __post_init__(self):
         object.__setattr__(self, "model", canonical(self.model))
-        for field in fields(self):
-            object.__setattr__(self, field.name, checked(field.name, getattr(self, field.name)))
+        for name, rule in RULES.items():
+            object.__setattr__(self, name, rule.checked(name, getattr(self, name)))
         check_together(self)
 
     @property
@@ -83,55 +77,21 @@ class Recipe:
         return f"{self.model}-s{self.weights_seed}-{self.id}"
 
 
-RANGES = {
-    "k": (1, 27), "n": (1, 65_536), "train_images": (1, IMAGES), "val_images": (0, IMAGES), "folds": (0, 100),
-    "fold": (0, 99), "batch": (1, IMAGES), "epochs": (1, 100_000), "patience": (0, 100_000), "threads": (1, 1024),
-    "numerics": (1, NUMERICS), "retrain_images": (1, IMAGES),
-}  # fmt: skip
-SEED = (0, 2**32 - 1)
-
-
-def checked(name: str, value):
-    """Return the value of a field, or of k, n, p …, in its own type; else raise UserError with what was received."""
-    if name in CHOICES:
-        return required(value in CHOICES[name], name, value, "one of " + ", ".join(CHOICES[name]))
-    if name in ("input_dropout", "shuffle"):
-        return required(isinstance(value, bool), name, value, "true or false")
-    if name == "lr":
-        return float(required(_number(value) and 0 < value <= 100, name, value, "a number above 0, as 0.001"))
-    if name in ("p", "ann_p", "momentum"):
-        exact = _number(value) and 0 <= value < 1 and round(value, 4) == value  # as it stands in a model's name
-        expected = "a number from 0 to below 1, of at most four decimals, as 0.25"
-        return 0.0 + required(exact, name, value, expected)  # minus zero is zero
-    if name in RANGES or name.endswith("seed"):
-        low, high = RANGES.get(name, SEED)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return required(whole and low <= value <= high, name, value, f"a whole number from {low} to {high}")
-    return value
-
-
-def _number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def required(ok: bool, name: str, value, expected: str):
-    """Return the value if it is ok; else raise UserError with the name, what was received and what was expected."""
-    if not ok:
-        raise UserError(f"{name} = {value!r} ({type(value).__name__})", f"give {name} {expected}")
-    return value
+RULES = {field.name: field.metadata["rule"] for field in fields(Recipe) if field.metadata}
+NAMED = {"k": whole(1, 27), "n": whole(1, 65_536), "p": SHARE}  # what a model's name states
 
 
 def cnn_name(k: int, n: int, p: float) -> str:
     """Name a network of Table I, such as CNN3-512-0.1, after checking that k is odd and n and p are in range."""
     for name, value in (("k", k), ("n", n), ("p", p)):
-        checked(name, value)
+        NAMED[name].checked(name, value)
     required(k % 2 == 1, "k", k, "an odd whole number, such as 3 or 5")
     return f"CNN{k}-{n}-{p:g}"
 
 
 def ann_name(p: float) -> str:
     """Name the paper's one-hidden-layer network with dropout rate p, such as ANN-Juan-0.25."""
-    return f"ANN-Juan-{checked('p', p):g}"
+    return f"ANN-Juan-{SHARE.checked('p', p):g}"
 
 
 def parse(model: str) -> tuple[str, dict]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from statsmodels.stats.weightstats import DescrStatsW
 from torch.utils.flop_counter import FlopCounterMode
 
-from fmnist_lib import UserError, models
+from fmnist_lib import UserError, machine, models
 from fmnist_lib.commands import benchmark, floors
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job
@@ -125,7 +125,7 @@ def test_what_is_impossible_together_is_refused_before_anything_is_read(recipes,
 
 
 def test_pairs_differ_in_nothing_but_precision(monkeypatch):
-    monkeypatch.setattr(benchmark.training, "native_bf16", lambda device: True)
+    monkeypatch.setattr(machine, "native_bf16", lambda device: True)
     paired = benchmark.paired(ASKED)
     fp32, bf16 = paired[:15], paired[15:]
     assert [Recipe(**vars(recipe) | {"precision": "bf16"}) for recipe in fp32] == bf16 and len(set(paired)) == 30
@@ -134,7 +134,7 @@ def test_pairs_differ_in_nothing_but_precision(monkeypatch):
 
 
 def test_without_native_bf16_nothing_is_measured_in_it(monkeypatch):
-    monkeypatch.setattr(benchmark.training, "native_bf16", lambda device: False)
+    monkeypatch.setattr(machine, "native_bf16", lambda device: False)
     assert benchmark.paired(ASKED) == [] and list(benchmark.timed(ASKED)) == ["fp32"]
 
 

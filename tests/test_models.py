@@ -7,13 +7,15 @@ import torch
 from torch import nn
 
 from fmnist_lib import UserError, models, recipe
-from fmnist_lib.study import protocol
+from fmnist_lib.study import paper
 
-CNNS = [recipe.cnn_name(k, n, p) for k, n, p in itertools.product(*protocol.GRID.values())]
+CNNS = [recipe.cnn_name(k, n, p) for k, n, p in itertools.product(*paper.GRID.values())]
 ANNS = ["ANN-Juan-0.1", "ANN-Juan-0.25"]
 READINGS = [
     dict(zip(("padding", "activation", "output"), values, strict=True))
-    for values in itertools.product(*(recipe.CHOICES[name] for name in ("padding", "activation", "output")))
+    for values in itertools.product(
+        *(recipe.RULES[name].schema["enum"] for name in ("padding", "activation", "output"))
+    )
 ]
 IMAGES = torch.rand(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
@@ -81,7 +83,7 @@ def test_dropout_on_the_pixels_is_one_more_layer_before_the_first_weights():
     assert kinds(noisy) == ["Flatten", "Dropout", *kinds(plain)[1:]] and noisy[1].p == 0.25
 
 
-@pytest.mark.parametrize("padding", recipe.CHOICES["padding"])
+@pytest.mark.parametrize("padding", recipe.RULES["padding"].schema["enum"])
 @pytest.mark.parametrize("k", range(1, 29, 2))
 def test_the_flattened_side_is_what_torch_gives_or_refuses(k, padding):
     layers = nn.Sequential(*models.features(k, padding)).eval()
@@ -95,7 +97,7 @@ def test_the_flattened_side_is_what_torch_gives_or_refuses(k, padding):
         assert 64 * recipe.flattened_side(k, padding) ** 2 == channels
 
 
-@pytest.mark.parametrize("activation", recipe.CHOICES["activation"])
+@pytest.mark.parametrize("activation", recipe.RULES["activation"].schema["enum"])
 def test_dropout_before_or_after_the_activation_in_the_head_is_the_same_function(activation):
     paper = models.build("CNN3-64-0.25", activation=activation)
     head = [*range(9)] + [i for at in (9, 12) for i in (at + 1, at, at + 2)]

@@ -2,15 +2,18 @@
 
 import json
 import random
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import jsonschema
+import nbformat
 import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from fmnist_lib import UserError, data
+from fmnist_lib import ROOT, UserError, data
 from fmnist_lib.commands import report
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import download
@@ -120,3 +123,34 @@ def test_what_is_right_alone_is_accepted(name):  # so that the above is not one 
     }
     for value in RIGHT[name]:
         assert refused_or_one_list({name: value} | needs.get(name, {}))
+
+
+# One line a parameter
+
+
+def test_the_schema_for_editors_is_the_parameters_own_and_every_params_file_names_and_keeps_it():
+    schema = json.loads((ROOT / "params" / "schema.json").read_text("utf-8"))
+    assert schema == parameters.schema()
+    for file in (ROOT / "params").glob("*.yaml"):
+        assert file.read_text("utf-8").splitlines()[0] == "# yaml-language-server: $schema=schema.json"
+        jsonschema.validate(yaml.safe_load(file.read_text("utf-8")), schema)
+
+
+@pytest.mark.parametrize("name", sorted(RIGHT))
+def test_the_schema_allows_what_the_door_lets_in(name):
+    for value in RIGHT[name]:
+        jsonschema.validate({name: value}, parameters.schema())
+
+
+@pytest.mark.parametrize("wrong", [{"k": []}, {"k": "3"}, {"epochs": 0}, {"p": 1}, {"kernal": 3}, {"optimizer": "SGD"}])
+def test_the_schema_refuses_what_the_door_refuses(wrong):
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, parameters.schema())
+
+
+def test_every_notebook_says_of_a_parameter_what_its_line_says():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = nbformat.read(path, 4).cells
+        (cell,) = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+        for name, meaning in re.findall(r"^(\w+): .*?  # (.*)$", cell.source, re.M):
+            assert meaning == parameters.PARAMETERS[name].meaning or name == "out", (path.stem, name)

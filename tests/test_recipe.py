@@ -9,11 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from papermill.translators import PythonTranslator
 
-from fmnist_lib import ROOT, UserError, models, recipe
+from fmnist_lib import ROOT, UserError, models, recipe, rules
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.study import parameters, protocol
 
 calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine too
+CHOICES = {name: rule.schema["enum"] for name, rule in recipe.RULES.items() if "enum" in rule.schema}
 PAPERS = protocol.DEFAULTS | {"device": "cpu", "precision": "fp32"}
 
 
@@ -38,7 +39,7 @@ OUT_OF_RANGE = [
     *[{"lr": value} for value in (0, -0.1, float("nan"), float("inf"), 10**400, None, "0.1", True)],
     *[{"optimizer": "sgd", "momentum": value} for value in (1.0, -0.1, float("nan"), None, 0.12345)],
     *[{name: value} for name in ("shuffle", "input_dropout") for value in (0, 1, "true", None)],
-    *[{name: value} for name in recipe.CHOICES for value in ("none", "", None, 0, True)],
+    *[{name: value} for name in CHOICES for value in ("none", "", None, 0, True)],
     {"train_images": 50_001},
     {"val_images": 10_001},
     {"val_images": -1},
@@ -133,7 +134,7 @@ def test_a_whole_number_where_a_real_one_is_meant_is_the_same_run():
 BASE = Recipe("ANN-Juan-0.1", optimizer="sgd", folds=6, numerics=1)
 RATES = st.integers(0, 9999).map(lambda i: i / 10_000)
 NAMES = st.builds(recipe.cnn_name, st.sampled_from([1, 3, 5, 7, 9]), st.integers(1, 2048), RATES)
-OTHERS = {name: st.sampled_from(choices) for name, choices in recipe.CHOICES.items()}
+OTHERS = {name: st.sampled_from(choices) for name, choices in CHOICES.items()}
 OTHERS |= {name: st.integers(0, 2**32 - 1) for name in SEEDS}
 OTHERS |= {"shuffle": st.booleans(), "input_dropout": st.booleans(), "fold": st.integers(0, 5)}
 OTHERS |= {"model": NAMES | st.builds(recipe.ann_name, RATES) | st.just("CNN-Nahuel"), "momentum": RATES}
@@ -156,7 +157,7 @@ def test_every_field_is_tried():
 def test_a_change_of_any_field_alone_is_another_run(name, data):
     base = replace(BASE, folds=0) if name in ALONE else BASE
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipe.RANGES, "numerics", (1, 9))
+        patch.setitem(recipe.RULES, "numerics", rules.whole(1, 9))
         value = data.draw((OTHERS | ALONE)[name].filter(lambda value: value != getattr(base, name)))
         other = replace(base, **{name: value})
     assert other != base and other.id != base.id and other.name != base.name

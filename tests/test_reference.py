@@ -119,10 +119,10 @@ def forged(folder: Path):
     lines = (place / "history.csv").read_text().splitlines()
     lines[5] = "5,0.3,0.2,0.9"
     content = "\n".join(lines).encode() + b"\n"
-    record = json.loads((place / "run.json").read_text())
-    record["files"]["history.csv"] = record.entry(content)
+    forgery = json.loads((place / "run.json").read_text())
+    forgery["files"]["history.csv"] = record.entry(content)
     (place / "history.csv").write_bytes(content)
-    (place / "run.json").write_text(json.dumps(record))
+    (place / "run.json").write_text(json.dumps(forgery))
 
 
 def altered(name, old, new):
@@ -170,7 +170,7 @@ def test_runs_of_two_precisions_are_not_taken_for_one_study(copy):
 
 # Trained anew
 
-MADE = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}, machine.environment("cpu"), record.source()
+MADE = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}, (machine.environment("cpu"), record.source())
 TINY = Recipe("ANN-Juan-0.1", train_images=200, val_images=100, batch=100, epochs=2)
 
 

@@ -119,14 +119,14 @@ def test_the_seeds_needed_are_the_fewest_whose_interval_of_the_same_mean_and_sd_
 
 def test_the_papers_table_1_agrees_with_what_the_paper_says_of_it():
     table = pd.DataFrame.from_dict(paper.TABLE_1, "index", columns=tables.SCORES)
-    names = {f"CNN{k}-{n}-{p}" for k, n, p in itertools.product(*protocol.GRID.values())}
+    names = {f"CNN{k}-{n}-{p}" for k, n, p in itertools.product(*paper.GRID.values())}
     assert set(table.index) == names and len(table) == 12
     assert table["accuracy"].idxmax() == protocol.WINNER and table["accuracy"].is_monotonic_decreasing
-    for n, p in itertools.product(protocol.GRID["n"], protocol.GRID["p"]):  # six of six pairs
+    for n, p in itertools.product(paper.GRID["n"], paper.GRID["p"]):  # six of six pairs
         assert table.loc[f"CNN3-{n}-{p}", "accuracy"] > table.loc[f"CNN5-{n}-{p}", "accuracy"]
     gaps = [
         table.loc[f"CNN{k}-{n}-0.25", "loss"] - table.loc[f"CNN{k}-{n}-0.1", "loss"]
-        for k, n in itertools.product(protocol.GRID["k"], protocol.GRID["n"])
+        for k, n in itertools.product(paper.GRID["k"], paper.GRID["n"])
     ]
     assert max(gaps) < 0 and np.mean(gaps) == pytest.approx(-0.016, abs=5e-4)
     assert (table["epoch"].min(), table["epoch"].max()) == (9, 23)

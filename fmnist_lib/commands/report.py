@@ -20,7 +20,7 @@ NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
 def check(values: dict):
     """Raise UserError unless every parameter, and every training of the study, is possible."""
     checked = parameters.checked({"model": protocol.WINNER} | protocol.DEFAULTS | values)
-    resolved = checked | {"device": "cpu", "precision": "fp32"}
+    resolved = checked | {"device": "cpu", "precision": "fp32", "kernels": "torch"}
     chosen = [protocol.search(resolved["model"], resolved, seed) for seed in resolved["seed"]]
     for recipe in protocol.grid(resolved) + protocol.rivals(resolved) + chosen:
         protocol.retraining(recipe, 1, resolved)

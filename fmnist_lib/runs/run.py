@@ -52,9 +52,11 @@ class Run:
 
     def answers(self) -> pd.DataFrame | None:
         """Return what it says of each test image (`job.on_test`), or None if it has not been asked."""
-        now = record.read(self.folder)
-        for name in now["files"].keys() & ANSWERS:
-            content = record.verified(self.folder, name, now)
+        return self._answers(record.read(self.folder))
+
+    def _answers(self, listed: dict) -> pd.DataFrame | None:
+        for name in listed["files"].keys() & ANSWERS:
+            content = record.verified(self.folder, name, listed)
             with believed(self.folder / name):
                 return contents.parse_answers(content, self.diverged)
 
@@ -69,8 +71,8 @@ class Run:
 
     def damage(self) -> list[UserError]:
         """Return an error for each file of answers or weights that is not to be believed; weights may be absent."""
-        asked = [self.answers, *([self.weights] if self.has_weights else [])]
-        return [error for ask in asked if (error := refusal(ask))]
+        found = [refusal(self._answers, self.record), refusal(self.weights) if self.has_weights else None]
+        return [error for error in found if error]
 
     def attach(self, name: str, content: bytes):
         """Keep a file made from this run beside it, as run.json lists it; ValueError for a name that no run has."""

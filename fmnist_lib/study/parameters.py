@@ -1,30 +1,64 @@
-"""Parameters at the door: names, types and ranges, checked before data is read or torch is imported."""
+"""Parameters at the door: one line each; names, types and ranges are checked before data is read or torch imported."""
 
 import ast
 import difflib
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import yaml
 
-from fmnist_lib import ROOT, UserError, recipe
-from fmnist_lib.recipe import Recipe
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.recipe import IMAGES, NAMED, Recipe, canonical
+from fmnist_lib.rules import SEED, SHARE, Rule, one_of, text, whole
+from fmnist_lib.study.paper import GRID, WINNER
 
-# Parameters of the notebooks that are no field of a recipe; the lists take one value or several.
-LISTS = ("k", "n", "p", "ann_p", "seed")
-PATHS = ("runs_dir", "data_dir", "out")
-TEXTS = ("model", *PATHS)
-COUNTS = {"workers": (0, 1024), "samples": (1, 100), "repeats": (1, 100)}
-COUNTS |= {"pair_epochs": (1, 100_000), "pair_images": (1, recipe.IMAGES), "pair_seeds": (2, 100)}
-SEEDS = ("samples_seed", "retrain_seed")
-CHOICES = {
-    "language": ("en", "es"),
-    "device": ("auto", *recipe.CHOICES["device"]),
-    "precision": ("auto", *recipe.CHOICES["precision"]),
-    "kernels": ("auto", *recipe.CHOICES["kernels"]),
-}
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the notebooks: the paper's value or none, what it may be, what it means, whether it is a list."""
+
+    default: object
+    rule: Rule
+    meaning: str
+    several: bool = False
+
+
+def _path(value: str) -> str:
+    """Start a relative path at the project's root; "temporary" is a folder of runs that ends with the process."""
+    return str(ROOT / Path(value).expanduser()) if value not in ("", "temporary") else value
+
+
 FIELDS = tuple(field.name for field in fields(Recipe) if field.name not in ("model", "keep", "threads", "numerics"))
-NAMES = tuple(sorted({*FIELDS, *LISTS, *TEXTS, *COUNTS, *SEEDS, *CHOICES, "retrain_images"}))
+PARAMETERS = {
+    field.name: Parameter(field.default, field.metadata["rule"], field.metadata["meaning"])
+    for field in fields(Recipe)
+    if field.name in FIELDS
+}
+PARAMETERS |= {
+    "model": Parameter(WINNER, text(canonical), "the paper's winner"),
+    "k": Parameter(GRID["k"], NAMED["k"], "kernel size of both convolutions, odd; one value or several", True),
+    "n": Parameter(GRID["n"], NAMED["n"], "neurons of the dense layer; one value or several", True),
+    "p": Parameter(GRID["p"], NAMED["p"], "dropout rate, from 0 to below 1; one value or several", True),
+    "ann_p": Parameter([0.1, 0.25], SHARE, "dropout rates searched for ANN-Juan; one value or several", True),
+    "seed": Parameter([0], SEED, "repetitions, each with its own split, weights, order and dropout", True),
+    "retrain_seed": Parameter(1000, SEED, "added to the seeds of weights, order and dropout; 0 repeats the search"),
+    "retrain_images": Parameter(50_000, whole(1, IMAGES), "images to retrain on; 60000 takes those of validation too"),
+    "device": Parameter("auto", one_of("auto", "cpu", "cuda"), "auto, cpu or cuda"),
+    "precision": Parameter("auto", one_of("auto", "fp32", "bf16"), "of the training: auto, fp32 or bf16"),
+    "kernels": Parameter("auto", one_of("auto", "torch", "numba"), "of a CPU: auto, torch or numba"),
+    "language": Parameter("en", one_of("en", "es"), "en or es"),
+    "workers": Parameter(0, whole(0, 1024), "processes on a CPU; 0 is one a core"),
+    "samples": Parameter(32, whole(1, 100), "images to show"),
+    "samples_seed": Parameter(0, SEED, "which ones"),
+    "repeats": Parameter(5, whole(1, 100), "measurements of each quantity, after one to warm up"),
+    "pair_epochs": Parameter(3, whole(1, 100_000), "of the trainings in both precisions; 50 on CUDA"),
+    "pair_images": Parameter(20_000, whole(1, IMAGES), "of the trainings in both precisions; 50000 on CUDA"),
+    "pair_seeds": Parameter(5, whole(2, 100), "pairs of trainings for each of three models"),
+    "runs_dir": Parameter("", text(_path), "where runs are kept; empty is the project's runs/"),
+    "data_dir": Parameter("", text(_path), "where the data set is; empty is the project's data/"),
+    "out": Parameter("", text(_path), "folder for what is written; empty writes none"),
+}
+NAMES = tuple(sorted(PARAMETERS))
 
 
 def check(values: dict) -> dict:
@@ -64,8 +98,7 @@ def checked(params: dict) -> dict:
 
 
 def _parsed(name: str, value):
-    text = name in TEXTS or name in CHOICES or name in recipe.CHOICES
-    if text or not isinstance(value, str):
+    if PARAMETERS[name].rule.text or not isinstance(value, str):
         return value
     try:
         return yaml.safe_load(value)
@@ -74,23 +107,13 @@ def _parsed(name: str, value):
 
 
 def _one(name: str, value):
-    if name in LISTS:
-        elements = value if isinstance(value, list) else [value]
-        if not elements:
-            raise UserError(f"{name} = []", f"give {name} at least one value")
-        return list(dict.fromkeys(recipe.checked(name, element) for element in elements))
-    if name == "model":
-        return recipe.canonical(value)
-    if name in TEXTS:
-        recipe.required(isinstance(value, str), name, value, "a text")
-        return str(ROOT / Path(value).expanduser()) if name in PATHS and value not in ("", "temporary") else value
-    if name in CHOICES:
-        return recipe.required(value in CHOICES[name], name, value, "one of " + ", ".join(CHOICES[name]))
-    if name in COUNTS:
-        low, high = COUNTS[name]
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return recipe.required(whole and low <= value <= high, name, value, f"a whole number from {low} to {high}")
-    return recipe.checked(name, value)
+    parameter = PARAMETERS[name]
+    if not parameter.several:
+        return parameter.rule.checked(name, value)
+    elements = value if isinstance(value, list) else [value]
+    if not elements:
+        raise UserError(f"{name} = []", f"give {name} at least one value")
+    return list(dict.fromkeys(parameter.rule.checked(name, element) for element in elements))
 
 
 def read_file(path: Path) -> dict:
@@ -109,3 +132,14 @@ def read_file(path: Path) -> dict:
 def recipe_fields(params: dict, **changes) -> dict:
     """Return those parameters that are fields of a recipe, with changes."""
     return {name: params[name] for name in FIELDS if name in params} | changes
+
+
+def schema() -> dict:
+    """Return the JSON Schema of a params file, by which an editor completes and checks it."""
+    properties = {}
+    for name, parameter in sorted(PARAMETERS.items()):
+        one = parameter.rule.schema
+        given = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]} if parameter.several else one
+        properties[name] = {"description": parameter.meaning, "default": parameter.default, **given}
+    address = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": address, "type": "object", "additionalProperties": False, "properties": properties}

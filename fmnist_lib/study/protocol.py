@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
-from fmnist_lib.study.paper import GRID, PATIENCE, WINNER
-from fmnist_lib.study.parameters import FIELDS, LISTS, checked, read_file, recipe_fields
+from fmnist_lib.study.paper import PATIENCE, WINNER
+from fmnist_lib.study.parameters import PARAMETERS, checked, read_file, recipe_fields
 
 if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to check a parameter
     import pandas as pd
@@ -15,10 +15,9 @@ if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to chec
     from fmnist_lib.runs.run import Run
     from fmnist_lib.runs.store import Store
 
-DEFAULTS = GRID | {"seed": [0], "ann_p": [0.1, 0.25], "retrain_seed": 1000, "retrain_images": 50_000}
-DEFAULTS |= {"device": "auto", "precision": "auto", "kernels": "auto", "language": "en"}
 STAMP = "{title} · {epochs} epochs, patience {patience}, of {images:,} images · seeds {seeds} · {run_on}"
-DEFAULTS |= {name: getattr(Recipe, name) for name in FIELDS if name not in DEFAULTS}
+OTHER = ("model", "workers", "samples", "samples_seed", "repeats", "runs_dir", "data_dir", "out")  # decide no number
+DEFAULTS = {name: p.default for name, p in PARAMETERS.items() if name not in OTHER and not name.startswith("pair_")}
 
 
 def grid(params: dict) -> list[Recipe]:
@@ -97,7 +96,9 @@ def is_papers(params: dict) -> bool:
     fixed = {name: value for name, value in DEFAULTS.items() if name not in free and not name.endswith("_seed")}
     given = fixed | {name: params[name] for name in fixed if name in params}
     given["patience"] = 0 if given["patience"] == PATIENCE else given["patience"]
-    return all((sorted(given[name]) if name in LISTS else given[name]) == value for name, value in fixed.items())
+    return all(
+        (sorted(given[name]) if PARAMETERS[name].several else given[name]) == value for name, value in fixed.items()
+    )
 
 
 def stamped(params: dict) -> dict:
