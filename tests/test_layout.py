@@ -43,7 +43,8 @@ def tracked():
 
 
 WINGS = {  # whom each may import; the core is what lies beside `__init__`, which is open to all
-    "core": {"core"},
+    "core": {"core", "kernels"},
+    "kernels": {"core", "kernels"},
     "runs": {"core", "runs"},
     "study": {"core", "runs", "study"},
     "press": {"press"},
