@@ -14,7 +14,7 @@ import torch
 
 from fmnist_lib import UserError
 
-CARD = Path("/dev/nvidia0")  # there where a card is, whether or not its driver suits this PyTorch
+NVIDIA = Path("/dev/nvidia0")  # there where a card is, whether or not its driver suits this PyTorch
 # Variables that choose other instructions or sums: the same recipe then gives other bits.
 CHANGES_BITS = re.compile(
     r"ATEN_CPU_CAPABILITY|(ONEDNN|DNNL)_(?!VERBOSE)\w+|MKL_(CBWR|ENABLE_INSTRUCTIONS|DEBUG_CPU_TYPE)"
@@ -26,7 +26,7 @@ CHANGES_BITS = re.compile(
 def resolve(device: str = "auto", precision: str = "auto", kernels: str = "auto") -> tuple[str, str, str]:
     """Return the device class, precision and kernels to use; UserError for CUDA or kernels that do not work here."""
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() or CARD.exists() else "cpu"
+        device = "cuda" if torch.cuda.is_available() or NVIDIA.exists() else "cpu"
     if device == "cuda":
         _check_cuda()
     if precision == "auto":
@@ -53,7 +53,7 @@ def compilable() -> bool:
 
 def _check_cuda():
     update = 'update the NVIDIA driver (580 or newer), or set device to "cpu"'
-    if not torch.cuda.is_available() and CARD.exists():
+    if not torch.cuda.is_available() and NVIDIA.exists():
         raise UserError("there is an NVIDIA card, but this PyTorch cannot use it", update)
     if not torch.cuda.is_available():
         raise UserError("device = 'cuda', but PyTorch finds no CUDA device", 'set device to "cpu" or "auto"')

@@ -128,3 +128,12 @@ def test_the_layers_listed_leave_the_model_as_it_was():
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     models.layers(model)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_listing_the_layers_leaves_the_model_as_it_was(training):
+    model = models.build("CNN3-16-0.1").train(training)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    models.layers(model)
+    assert all(layer.training == training for layer in model)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

@@ -21,7 +21,7 @@ from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
 README = ROOT / "README.md"
-CARD = "README.md"  # of a run: shown where the folder is opened in a browser
+MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a browser
 
 
 def records(folder: Path) -> tuple[Study, dict]:
@@ -63,8 +63,8 @@ def rebuilt(study: Study, values: dict) -> dict[str, str]:
     }
     made = {name: table.to_csv(index=False) for name, table in files.items()}
     made |= {label: Table(table, label, "", digits=2, words=[" "]).data["text/html"] for label, table in shown.items()}
-    carded = [run for run in study.retrained if (run.folder / CARD).exists()]
-    return made | {f"runs/{run.folder.name}/{CARD}": card.text(run) for run in carded}
+    carded = [run for run in study.retrained if (run.folder / MODEL_CARD).exists()]
+    return made | {f"runs/{run.folder.name}/{MODEL_CARD}": card.text(run) for run in carded}
 
 
 def frame(runs: list[Run], values: dict) -> pd.DataFrame:
@@ -74,7 +74,7 @@ def frame(runs: list[Run], values: dict) -> pd.DataFrame:
 
 def kept(folder: Path) -> dict[str, str]:
     """Return what a report's folder holds under the names of `rebuilt`."""
-    paths = [*Path(folder).glob("*.csv"), *Path(folder).glob(f"runs/*/{CARD}")]
+    paths = [*Path(folder).glob("*.csv"), *Path(folder).glob(f"runs/*/{MODEL_CARD}")]
     files = {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in paths}
     cells = nbformat.read(Path(folder) / "report.ipynb", 4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", []) if "fmnist" in output.get("metadata", {})]
@@ -130,7 +130,7 @@ def publish(folder: Path = FOLDER, readme: Path = README):
     """Write what follows from a report: the winner's model card beside its weights, the README's tables."""
     study, values = records(folder)
     run = winner(folder)
-    write_file(run.folder / CARD, card.text(run).encode())
+    write_file(run.folder / MODEL_CARD, card.text(run).encode())
     for name, block in blocks(study, values).items():
         fill(readme, name, block)
 
