@@ -84,7 +84,7 @@ def pack_answers(frame: pd.DataFrame) -> bytes:
 def parse_answers(content: bytes, diverged: bool = False) -> pd.DataFrame:
     """Return the rows; ValueError for what no model says. Numbers may be missing where the run has diverged."""
     with gzip.open(io.BytesIO(content)) as file:
-        text = file.read(LARGEST + 1) if content[:1] == b"\x1f" else content
+        text = file.read(LARGEST + 1)
     if len(text) > LARGEST:
         raise ValueError(f"more than {LARGEST:,} bytes of text")
     frame = pd.read_csv(io.BytesIO(text))

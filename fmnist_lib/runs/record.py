@@ -19,10 +19,8 @@ from fmnist_lib import ROOT, UserError
 from fmnist_lib.runs.files import read_file
 
 RECORD, RECIPE, HISTORY, WEIGHTS = "run.json", "recipe.json", "history.csv", "weights.safetensors"
-TEST, OLD_TEST = "test.csv.gz", "test.csv"  # what it says of the test images
-ANSWERS = {TEST, OLD_TEST}
-LIMITS = {RECORD: 10**6, RECIPE: 10**5, HISTORY: 10**7, WEIGHTS: 2 * 10**9, TEST: 10**6, OLD_TEST: 10**6}  # bytes
-UNSEALED = 1  # the last numerics whose records may lack source and seal: 0 once the reference is trained anew
+TEST = "test.csv.gz"  # what it says of the test images
+LIMITS = {RECORD: 10**6, RECIPE: 10**5, HISTORY: 10**7, WEIGHTS: 2 * 10**9, TEST: 10**6}  # bytes
 
 
 def _text(value) -> bool:
@@ -53,25 +51,20 @@ def _variables(value) -> bool:
     return type(value) is dict and all(map(_text, value.values()))
 
 
-def _files(answers: str):
-    """Return the test for a list of known files under their bare names; weights and answers may be missing."""
-
-    def ok(value) -> bool:
-        for line in value.values():
-            _check(line, {"bytes": _whole(0), "sha256": _hex(64)}, "a file's line")
-        return {RECIPE, HISTORY} <= value.keys() <= {RECIPE, HISTORY, WEIGHTS, answers}
-
-    return ok
+def _files(value) -> bool:
+    """Say whether this lists known files under their bare names; weights and answers may be missing."""
+    for line in value.values():
+        _check(line, {"bytes": _whole(0), "sha256": _hex(64)}, "a file's line")
+    return {RECIPE, HISTORY} <= value.keys() <= {RECIPE, HISTORY, WEIGHTS, TEST}
 
 
-OLD_ENVIRONMENT = {"python": _text, "torch": _text, "system": _text, "processor": _text}
-OLD_ENVIRONMENT |= {"cores": _whole(1), "card": _maybe(_text)}
-ENVIRONMENT = OLD_ENVIRONMENT | {"numpy": _text, "numba": _maybe(_text), "capability": _text, "variables": _variables}
+ENVIRONMENT = {"python": _text, "torch": _text, "numpy": _text, "numba": _maybe(_text), "system": _text}
+ENVIRONMENT |= {"processor": _text, "capability": _text, "cores": _whole(1), "card": _maybe(_text)}
+ENVIRONMENT |= {"variables": _variables}
 SOURCE = {"commit": _maybe(_hex(40)), "changed": _maybe(lambda value: type(value) is bool)}
 SOURCE |= {"lock": _maybe(_hex(64)), "preregistration": _maybe(_hex(64))}
-OLD_FORM = {"status": ("finished", "diverged").__contains__, "id": _hex(10), "seconds": _seconds, "finished": _moment}
-OLD_FORM |= {"environment": OLD_ENVIRONMENT, "files": _files(OLD_TEST)}
-FORM = OLD_FORM | {"files": _files(TEST), "environment": ENVIRONMENT, "source": SOURCE, "seal": _hex(64)}
+FORM = {"status": ("finished", "diverged").__contains__, "id": _hex(10), "seconds": _seconds, "finished": _moment}
+FORM |= {"environment": ENVIRONMENT, "source": SOURCE, "files": _files, "seal": _hex(64)}
 
 
 def _check(value, form, name: str):
@@ -103,17 +96,9 @@ def read(place: Path) -> dict:
     """Return the record in a run's folder, seal and form verified; UserError naming it."""
     with believed(place / RECORD):
         record = json.loads(read_file(place / RECORD, LIMITS[RECORD]).decode())
-        if type(record) is dict and "seal" not in record:
-            _check(record, OLD_FORM, RECORD)  # `check_sealed` says whether it may lack the rest
-        elif sealed(record)["seal"] != record["seal"]:
+        if sealed(record)["seal"] != record["seal"]:
             raise ValueError("its seal is not that of its content")
     return record
-
-
-def check_sealed(record: dict, numerics: int):
-    """Raise ValueError for a record without a seal, unless it is of the time before there were seals."""
-    if "seal" not in record and numerics > UNSEALED:
-        raise ValueError("it has no seal")
 
 
 def entry(content: bytes) -> dict:

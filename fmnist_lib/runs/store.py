@@ -12,7 +12,7 @@ from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.files import write_file
-from fmnist_lib.runs.record import ANSWERS, HISTORY, RECIPE, RECORD, WEIGHTS, damaged
+from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, WEIGHTS, damaged
 from fmnist_lib.runs.run import Run, damage, lock, read, refusal
 
 TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
@@ -48,7 +48,7 @@ class Store:
             raise damaged(place / RECIPE, "it is another run's recipe")
         if errors := run.damage():
             raise errors[0]
-        return run if run.has_weights or not weights or run.record["files"].keys() & ANSWERS else None
+        return run if run.has_weights or not weights or TEST in run.record["files"] else None
 
     def missing(self, recipes: list[Recipe], weights: bool = False) -> list[Recipe]:
         """Return the recipes that have no finished run, each once; a damaged run is set aside and counts as missing."""
