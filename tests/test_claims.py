@@ -15,7 +15,7 @@ from fmnist_lib import ROOT, UserError
 from fmnist_lib.press.language import speak
 from fmnist_lib.press.tables import claims_as_text
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import record
+from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.run import read
 from fmnist_lib.study import claims, paper, parameters, results, rule
 from fmnist_lib.study.rule import NEGLIGIBLE, NOT_REPRODUCED, REPRODUCED, UNDECIDABLE
@@ -451,7 +451,7 @@ def test_a_row_of_the_frame_is_what_the_run_says(tmp_path):
     run = trained(
         tmp_path, WINNER, 3, losses, [0.8 + i / 100 for i in range(20)], train=[1 - i / 40 for i in range(20)]
     )
-    run.attach(record.TEST, images_of(0.905, loss=0.5).to_csv(index=False).encode())
+    run.attach(record.TEST, contents.pack_answers(images_of(0.905, loss=0.5)))
     other = trained(tmp_path, NAHUEL, 3, (0.4, 0.3), keep="last", seconds=7.0)
     frame = results.frame([read(run.folder), other, other], 42)
     assert list(frame["run"]) == [run.folder.name, other.folder.name] and list(frame["role"]) == [

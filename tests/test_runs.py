@@ -277,7 +277,7 @@ def test_what_set_runs_apart_is_in_every_list_of_them(tmp_path):
     assert listed["precision"].tolist() == ["fp32", "bf16"] and listed["torch"].tolist() == ["2.11.0", "9.9.9"]
     shown = dict(tables.environment(results.frame(mixed)).itertuples(index=False, name=None))
     assert shown["PyTorch"] == "2.11.0, 9.9.9"
-    assert "bf16" in shown["Device, precision"] and "fp32" in shown["Device, precision"]
+    assert "bf16" in shown["Device, precision, kernels"] and "fp32" in shown["Device, precision, kernels"]
     assert mixed[0].recipe != mixed[1].recipe  # a study asks for one precision: it cannot receive both
 
 

@@ -257,7 +257,6 @@ def test_neither_training_nor_choosing_reads_the_test_set(tmp_path, data_dir, mo
 
     monkeypatch.setattr(job, "loaded", without_test)
     monkeypatch.setattr(Run, "answers", pytest.fail)
-    monkeypatch.setattr(Run, "weights", pytest.fail)
     rivals = [ANN, replace(ANN, model="ANN-Juan-0.9")]
     for recipe in rivals:
         job.train_one(recipe, Store(tmp_path), data_dir)

@@ -24,7 +24,16 @@ ENVIRONMENT = machine.environment("cpu")
 
 
 def trained(
-    place, model, seed=0, losses=(0.3, 0.2, 0.4), accuracies=None, train=None, torch="2.11.0", variables=None, **fields
+    place,
+    model,
+    seed=0,
+    losses=(0.3, 0.2, 0.4),
+    accuracies=None,
+    train=None,
+    seconds=1.0,
+    torch="2.11.0",
+    variables=None,
+    **fields,
 ):
     """Write a run of this curve, an epoch a validation loss; accuracies are in [0–1]."""
     fields = {"split_seed": 42 + seed, "weights_seed": seed, "order_seed": seed, "dropout_seed": seed} | fields
@@ -34,7 +43,7 @@ def trained(
         dict(zip(contents.COLUMNS, (i, *row), strict=True)) for i, row in enumerate(zip(*columns, strict=True), 1)
     ]
     computer = ENVIRONMENT | {"torch": torch, "variables": variables or {}}
-    times = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}
+    times = {"seconds": seconds, "finished": "2026-01-01T00:00:00Z"}
     return Store(place).write(recipe, history, {}, times, (computer, record.source()))
 
 
