@@ -11,12 +11,13 @@ from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands import card, floors
 from fmnist_lib.press.display import Table, markdown
 from fmnist_lib.press.language import speak
-from fmnist_lib.press.tables import claims_as_text, scores_as_text
+from fmnist_lib.press.tables import claims_as_text, patience_as_text, scores_as_text
 from fmnist_lib.runs import record, sweep
 from fmnist_lib.runs.files import write_file
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import claims, parameters, protocol, results, tables
+from fmnist_lib.study.patience import patience_table, whole_curves
 from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
@@ -58,6 +59,7 @@ def rebuilt(study: Study, values: dict) -> dict[str, str]:
         "tab-validation": scores_as_text(tables.table_1(grid, seeds)),
         "tab-test": scores_as_text(tables.table_2(retrained, seeds), loss_digits=4),
         "tab-claims": claims_as_text(claims.judge(every)),
+        "tab-patience": patience_as_text(patience_table(whole_curves(study.every))),
         "tab-runs": tables.runs(every),
         "tab-environment": tables.environment(every),
     }

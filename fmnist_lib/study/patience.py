@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from fmnist_lib.runs.run import Run
+
 PATIENCES = (5, 10, 12, 15)
+
+
+def whole_curves(runs: Sequence[Run]) -> list[list[float]]:
+    """Return the validation losses of the searches among these runs that nothing ended early."""
+    return [r.history["val_loss"].tolist() for r in runs if r.recipe.keep == "best" and not r.recipe.patience]
 
 
 def patience_table(losses: Sequence[Sequence[float]], patiences: Sequence[int] = PATIENCES) -> pd.DataFrame:
