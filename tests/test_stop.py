@@ -24,19 +24,21 @@ SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
 FINISHED, ENDLESS = Recipe("ANN-Juan-0.1", epochs=3, **SMALL), Recipe("ANN-Juan-0.25", epochs=100_000, **SMALL)
 SWEEP = """
 import signal
-from pathlib import Path
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import sweep
+from fmnist_lib.runs.store import Store
 
 small = dict(train_images=200, val_images=100, batch=100)
 recipes = [Recipe("ANN-Juan-0.1", epochs=3, **small), Recipe("ANN-Juan-0.25", epochs=100_000, **small)]
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job has not
-    sweep.train(recipes, Path({place!r}), {data!r}, workers=2)
+    sweep.train(recipes, Store({place!r}), {data!r}, workers=2)
 """
 REPORT = """
 import signal
 import sys
 from fmnist_lib import __main__
+from fmnist_lib.commands import report
 report.NOTEBOOKS = ("sweep",)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(__main__.main(sys.argv[1:]))
@@ -183,7 +185,7 @@ def test_a_report_stopped_in_training_says_how_to_go_on_and_leaves_no_process(tm
     line = [sys.executable, "-c", REPORT, "report", ROOT / "params" / "smoke.yaml", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(line, start_new_session=True, **pipes)
-    wait_for(lambda: list(tmp_path.glob("runs/*/checkpoint.safetensors")), process)
+    wait_for(lambda: list(tmp_path.glob("runs/*/checkpoint")), process)
     kernel, *others = psutil.Process(process.pid).children(recursive=True)
     with at_once([psutil.Process(process.pid), kernel, *others]):
         if blow == "kernel killed":
@@ -253,12 +255,14 @@ import resource, sys
 from pathlib import Path
 from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import sweep
+from fmnist_lib.runs.store import Store
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30, 8 * 2**30))
     large = Recipe("CNN3-4-0.1", epochs=1, batch=50_000, precision="fp32")  # 5 GB for the first convolution alone
     try:
-        sweep.train([large], Path("runs"), {data!r})
+        sweep.train([large], Store(Path("runs").absolute()), {data!r})
     except UserError as error:
         sys.exit(str(error))
 """

@@ -253,7 +253,7 @@ def test_runs_of_other_kernels_or_under_variables_that_change_bits_are_told_apar
 def test_what_a_training_costs_is_counted_from_the_network_and_the_images_it_saw(tmp_path):
     run = trained(tmp_path, "ANN-Juan-0.1", train_images=1000)  # its best epoch is the second of three
     table = tables.cost(results.frame([run]), 10_000).iloc[0]
-    assert table["petaflop"] == pytest.approx(2 * 1000 * 2 * (2 * 784 * 512 + 3 * 512 * 10) / 1e15)
+    assert table["teraflop"] == pytest.approx(2 * 1000 * 2 * (2 * 784 * 512 + 3 * 512 * 10) / 1e12)
     assert table["millions"] == pytest.approx(0.407050) and table["low"] < table["accuracy"] < table["high"]
 
 

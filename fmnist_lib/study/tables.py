@@ -94,14 +94,14 @@ def beside_paper(scores: pd.DataFrame, papers: dict, seeds: int, models: list[st
 def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
     """Return a row a model searched: its size, what training it to its best epoch costs, and its accuracy.
 
-    Columns: model, millions (of parameters), petaflop (operations of the products, which no machine changes), accuracy
+    Columns: model, millions (of parameters), teraflop (operations of the products, which no machine changes), accuracy
     [%] on validation, the mean over seeds, with low and high of its interval over that many images.
     """
     rows = frame[(frame["role"] == "search") & (frame["status"] == "finished")]
     built = [models.build(*row) for row in zip(rows["model"], rows["padding"], strict=True)]
     images_seen = rows["best_epoch"] * rows["train_images"]
     columns = {"model": rows["model"], "millions": [models.parameters(model) / 1e6 for model in built]}
-    columns |= {"petaflop": images_seen * [sum(models.flop(model)) for model in built] / 1e15}
+    columns |= {"teraflop": images_seen * [sum(models.flop(model)) for model in built] / 1e12}
     columns |= {"accuracy": rows["best_val_accuracy"]}
     table = pd.DataFrame(columns).groupby("model", as_index=False, sort=False).mean()
     intervals = [stats.wilson(accuracy, images) for accuracy in table["accuracy"]]
