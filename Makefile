@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PARAMS ?= quick
 BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE  # or each of hundreds of processes compiles PyTorch's sources anew
 
 .PHONY: setup report test test-all lab lint reference schema
 setup: .venv/ready
