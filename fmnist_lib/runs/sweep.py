@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fmnist_lib import UserError, machine, training
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, download, job
-from fmnist_lib.runs.files import memory_explained, sigterm_as_ctrl_c
+from fmnist_lib.runs.files import memory_explained, refuse_shipped, sigterm_as_ctrl_c
 from fmnist_lib.runs.record import HISTORY, RECORD
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
@@ -34,6 +34,7 @@ def train(
     """
     todo = store.missing(recipes, weights)
     if todo:
+        refuse_shipped(store.folder)
         machine.resolve(todo[0].device, todo[0].precision, todo[0].kernels)
         folder = download.fetch(data_dir)
         if todo[0].device == "cuda":
@@ -41,7 +42,7 @@ def train(
                 job.train_one(recipe, store, folder, weights)
         else:
             _train_in_processes(todo, store, folder, workers or cores(), weights)
-    found = [store.find(recipe) for recipe in recipes]
+    found = [store.find(recipe, weights) for recipe in recipes]
     for run in found:
         checkpoint.tidy(run)
     return found
