@@ -109,7 +109,7 @@ def run_runs(options):
     columns += ["device", "precision", "torch", "seconds", "megabytes"]
     listed = frame.reindex(columns=columns).convert_dtypes()
     print("No runs yet." if frame.empty else listed.to_string(index=False, na_rep=""))
-    print(f"Shipped with the repository, and found by every notebook: {store.count_shipped()} runs.")
+    print(f"Shipped with the repository, and found by every notebook: {len(store.names_shipped())} runs.")
 
 
 def run_pack(options):

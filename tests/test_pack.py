@@ -21,6 +21,7 @@ from fmnist_lib.commands import reference
 from fmnist_lib.runs import checkpoint, contents, files, job, pack, record, sweep
 from fmnist_lib.runs.run import lock, read
 from fmnist_lib.runs.store import Store
+from fmnist_lib.study import protocol
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_a_shipped_folder_is_found_too_and_a_store_goes_to_another_process(tmp_p
     shutil.copytree(tmp_path / "made", shipped / "reference" / "runs")
     (shipped / "study" / "records.zip").unlink()
     store = pickle.loads(pickle.dumps(Store(tmp_path / "runs")))
-    assert store.find(RECIPE).folder == shipped / "reference" / "runs" / RECIPE.name and store.count_shipped() == 2
+    assert store.find(RECIPE).folder == shipped / "reference" / "runs" / RECIPE.name and len(store.names_shipped()) == 2
     assert store.missing([RECIPE], weights=True) == [RECIPE]  # its answers could not be kept there
 
 
@@ -82,15 +83,38 @@ def test_ones_own_run_comes_first_and_a_damaged_one_gives_way_to_the_shipped_one
 
 def test_a_temporary_store_and_one_that_is_told_so_see_only_their_own(tmp_path, shipped):
     for store in (Store("temporary"), Store(tmp_path / "runs", shipped=False)):
-        assert store.missing([RECIPE]) == [RECIPE] and store.count_shipped() == 0
+        assert store.missing([RECIPE]) == [RECIPE] and store.names_shipped() == set()
 
 
 def test_every_run_of_the_reference_is_found_and_none_is_listed_as_ones_own(tmp_path):
     store = Store(tmp_path)
     shipped = Store(reference.FOLDER / "runs", shipped=False)
     recipes = [read(place).recipe for place in shipped._places(record.RECORD)]
-    assert store.missing(recipes) == [] and len(recipes) >= 19 and store.count_shipped() >= len(recipes)
+    assert store.missing(recipes) == [] and len(recipes) >= 19 and len(store.names_shipped()) >= len(recipes)
     assert store.frame().empty and len(shipped.frame()) == len(recipes)
+
+
+def test_a_fresh_clone_has_nothing_to_train_for_the_papers_protocol(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "fit", pytest.fail)
+    kind = vars(read(next(reference.FOLDER.glob("runs/CNN3-512-0.1-s0-*"))).recipe)
+    params = protocol.DEFAULTS | {name: kind[name] for name in ("device", "precision", "kernels")}
+    study = protocol.collect(params, Store(tmp_path))
+    assert not study.missing and len(study.grid) == 12 and len(study.every) >= 18
+    again = sweep.train([run.recipe for run in study.retrained], Store(tmp_path), weights=True)
+    assert [run.folder for run in again] == [run.folder for run in study.retrained]
+    assert capsys.readouterr().out == ""
+
+
+def test_before_it_trains_a_sweep_says_which_shipped_runs_differ_in_what_they_were_made_on_alone(
+    tmp_path, shipped, capsys
+):
+    asked = [replace(RECIPE, precision="bf16"), replace(OTHER, precision="bf16", kernels="numba"), RECIPE]
+    sweep.tell_alike(asked, Store(tmp_path / "runs"))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "2 of these 3 runs" in line and "-p device cpu -p precision fp32 -p kernels torch" in line
+    sweep.tell_alike([replace(RECIPE, epochs=3)], Store(tmp_path / "runs"))
+    sweep.tell_alike(asked, Store("temporary"))
+    assert capsys.readouterr().out == ""
 
 
 # Only read

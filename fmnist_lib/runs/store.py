@@ -2,9 +2,12 @@
 
 import atexit
 import contextlib
+import itertools
 import shutil
 import tempfile
 import zipfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +19,8 @@ from fmnist_lib.runs.files import is_shipped, size, there, write_file
 from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, WEIGHTS, damaged
 from fmnist_lib.runs.run import Run, damage, lock, read, refusal
 
+KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
+KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
 TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
 
 
@@ -39,9 +44,17 @@ class Store:
         """Return the folders of runs that came with the repository, if this store sees them."""
         return pack.shipped() if self.sees_shipped else []
 
-    def count_shipped(self) -> int:
-        """Return how many runs came with the repository, as far as this store sees them."""
-        return len({place.name for folder in self.shipped for place in _places(folder, RECORD)})
+    def names_shipped(self) -> set[str]:
+        """Return the names of the runs that came with the repository, as far as this store sees them."""
+        return {place.name for folder in self.shipped for place in _places(folder, RECORD)}
+
+    def count_alike(self, recipes: list[Recipe]) -> Counter[tuple[str, str, str]]:
+        """Count the shipped runs that differ from these recipes in device, precision or kernels alone, by these."""
+        names, counts = self.names_shipped(), Counter()
+        for recipe, kind in itertools.product(recipes, KINDS):
+            other = replace(recipe, **dict(zip(("device", "precision", "kernels"), kind, strict=True)))
+            counts[kind] += other != recipe and other.name in names
+        return +counts
 
     def place(self, recipe: Recipe) -> Path:
         """Return where a recipe's run is, or will be."""
