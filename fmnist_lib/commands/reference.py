@@ -135,7 +135,7 @@ def winner(folder: Path = FOLDER) -> Run:
 
 
 def publish(report: Path, folder: Path = FOLDER, readme: Path = README):
-    """Bring a report and the records of its runs to where they are shipped, and write what follows from them.
+    """Bring a report, its runs' records and the benchmarks beside it to where they are shipped; write what follows.
 
     That is the winner's model card beside its weights, which are the only ones, and the README's tables.
     """
@@ -146,9 +146,10 @@ def publish(report: Path, folder: Path = FOLDER, readme: Path = README):
     listed = {run.folder.name for run in study.every}
     for older in [path.parent for path in folder.glob(f"runs/*/{record.RECORD}") if path.parent.name not in listed]:
         shutil.rmtree(older)
-    for path in report.iterdir():
+    measured = {path: path.relative_to(report.parent) for path in report.parent.glob("benchmark*/*")}
+    for path, name in ({path: path.name for path in report.iterdir()} | measured).items():
         if path.suffix in (".ipynb", ".csv", ".svg", ".html", ".pdf"):
-            write_file(folder / path.name, path.read_bytes(), publish=True)
+            write_file(folder / name, path.read_bytes(), publish=True)
 
     study, values = records(folder)
     run = winner(folder)
