@@ -5,7 +5,7 @@ The core, a thin library of models and training:
     data                        verified images as tensors on a device; splits and folds
     models                      the networks, lists of layers to be read aloud
     training                    fit, predict, evaluate; private random streams
-    fused, kernels/             the same layers, faster on a CPU: in PyTorch alone; in loops compiled by numba
+    kernels/                    the same layers, faster on a CPU: in PyTorch alone (fused), or compiled by numba
     machine                     CPU or CUDA, bf16 or fp32, and which machine this is
     recipe, rules               everything that decides one training, and its id; what a value may be
 
@@ -14,7 +14,7 @@ and four wings:
     runs/       a recipe that has been trained, on disk
         download, files         the data set, from whichever source answers; whole or not at all, locks, signals
         record, contents        run.json, strict and sealed; curve, answers and tensors, and what of them is believed
-        run, store              one run in its folder; a folder of runs: find, write, list, verify
+        run, store, pack        one run in its folder; a folder of runs: find, write, list, verify; many in one file
         checkpoint, job, sweep  what a training goes on from; one training, resumable; many
     study/      the paper's questions, in numbers; knows no language
         parameters, paper       every parameter in one line; what the paper says

@@ -30,6 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_argument("what", nargs="?", choices=["list", "verify"], default="list")
     listing.add_argument("--runs-dir", default="", help="the folder of runs; the project's runs/ unless given")
     listing.set_defaults(run=run_runs)
+    pack = commands.add_parser("pack", help="put the records of finished runs into one file")
+    pack.add_argument("runs_dir", help="the folder of runs")
+    pack.add_argument("pack", help="such as reports/seeds/records.zip, which all find; extended if it is there")
+    pack.set_defaults(run=run_pack)
     schema = commands.add_parser("schema", help="print the JSON Schema of params files, as params/schema.json has it")
     schema.set_defaults(run=run_schema)
     fetch = commands.add_parser("fetch", help="get the data set and verify it")
@@ -57,12 +61,11 @@ def run_report(options):
 
 
 def run_reference(options):
-    """Make the one report that is tracked, its runs beside it, and what the README and the model card say of it."""
+    """Make the paper's report, and the one that is tracked from it: its runs, the README's tables, the model card."""
     from fmnist_lib import ROOT
     from fmnist_lib.commands import reference, report
 
-    report.make(ROOT / "params" / "paper.yaml", {"runs_dir": "reports/reference/runs"}, reference.FOLDER)
-    reference.publish()
+    reference.publish(report.make(ROOT / "params" / "paper.yaml", {}))
     print(f"Done: {reference.FOLDER / 'report.html'} and report.pdf")
 
 
@@ -106,6 +109,17 @@ def run_runs(options):
     columns += ["device", "precision", "torch", "seconds", "megabytes"]
     listed = frame.reindex(columns=columns).convert_dtypes()
     print("No runs yet." if frame.empty else listed.to_string(index=False, na_rep=""))
+    print(f"Shipped with the repository, and found by every notebook: {len(store.names_shipped())} runs.")
+
+
+def run_pack(options):
+    """Pack the finished runs of a folder, and say how many the pack holds."""
+    from pathlib import Path
+
+    from fmnist_lib.runs.store import Store
+
+    count = Store(options.runs_dir, shipped=False).pack(Path(options.pack).absolute())
+    print(f"{options.pack} holds {count} runs.")
 
 
 def run_schema(options):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fmnist_lib.fused import Pixels, fuse
+from fmnist_lib.kernels.fused import Pixels, fuse
 
 STREAMS = ("weights", "order", "dropout")  # each draws from a private generator
 SCALINGS = {"unit": (0.0, 1.0), "standardised": (0.2860, 0.3530)}  # mean and deviation of the 60,000 images, in [0, 1]

@@ -43,7 +43,8 @@ def train(place: Path, folder: Path, seed: int):
     torch.set_num_threads(1)  # no threads that a fork would lose
     sweep.processes = lambda n: ProcessPoolExecutor(n, multiprocessing.get_context("fork"), begin)  # starts at once
     with contextlib.redirect_stdout(io.StringIO()):
-        sweep.train(random.Random(seed).sample(RECIPES, len(RECIPES)), Store(place), folder, workers=1, weights=True)
+        recipes, store = random.Random(seed).sample(RECIPES, len(RECIPES)), Store(place, shipped=False)
+        sweep.train(recipes, store, folder, workers=1, weights=True)
 
 
 def start(place: Path, folder: Path, seed: int) -> multiprocessing.Process:
@@ -58,7 +59,7 @@ def hammer(place: Path, folder: Path, processes: int, until: float, draw: random
     Then all are killed, and one process finishes what is left.
     """
     count, working = Counter(), [start(place, folder, draw.random()) for _ in range(processes)]
-    while time.monotonic() < until and Store(place).missing(RECIPES, weights=True):
+    while time.monotonic() < until and Store(place, shipped=False).missing(RECIPES, weights=True):
         time.sleep(draw.expovariate(2))  # half a second on average
         at = draw.randrange(processes)
         working[at].kill()
@@ -108,7 +109,7 @@ def main() -> int:
                 runs=sum(name.endswith("run.json") for name in made),
                 differing=sum(made.get(name) != content for name, content in expected.items()),
                 leftovers=len(made.keys() - expected.keys()),
-                damaged=len(Store(place).verify()[1]),
+                damaged=len(Store(place, shipped=False).verify()[1]),
             )
             print(dict(total), sorted(made.keys() - expected.keys()), flush=True)
     bad = [name for name in ("failures", "differing", "leftovers", "damaged") if total[name]]

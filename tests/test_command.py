@@ -1,5 +1,6 @@
 """The one command: it refuses early and in two lines, keeps the older report until the new one is whole, and stops."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -113,7 +114,8 @@ def test_what_is_refused_leaves_no_trace(tmp_path, never):
 
 def test_the_listing_names_each_run_and_what_sets_it_apart(tmp_path, capsys):
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "No runs yet.\n"
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "No runs yet." and re.fullmatch(r"Shipped with the repository, .*: \d+ runs\.", second)
     write(tmp_path)
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
     assert {RECIPE.name, "fp32", "cpu", "2.11.0"} <= {*capsys.readouterr().out.split()}
@@ -132,7 +134,7 @@ def test_the_listing_goes_on_where_a_run_is_damaged_or_unfinished(tmp_path, caps
     )
     write(tmp_path)
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
-    states = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]}
+    states = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()[1:-1]}
     assert sorted(states.values()) == ["damaged", "damaged", "finished", "unfinished"]
     assert states[RECIPE.name] == "finished" and len(states) == 4
 
@@ -222,15 +224,30 @@ def test_more_seeds_are_still_the_papers_protocol():
     assert "QUICK RUN" not in protocol.stamp(PAPERS | {"seed": [0, 1, 2]})
 
 
+@pytest.mark.parametrize("out", ["notebooks", "reports/reference", "reports/reference/runs", "fmnist_lib", "."])
+def test_a_report_never_goes_where_there_is_something_else(out, capsys, monkeypatch):
+    monkeypatch.setattr(report, "_execute", pytest.fail)
+    assert main(["report", str(SMOKE), "-p", "out", out]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert str(ROOT / out) in first and second.startswith("Fix: ")
+
+
+def test_a_report_goes_into_a_new_folder_an_empty_one_and_its_own_again(folders, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for out in ("new", "empty", "new", "empty"):
+        assert folders(tmp_path / "params" / "paper.yaml", {"out": str(tmp_path / out)}) == out
+        (tmp_path / out / "samples.svg").touch()  # all that a report has that was stopped at its first notebook
+
+
 # What fails leaves the older report alone
 
 
 @pytest.fixture
 def older(tmp_path):
-    names = ("report.html", "report.pdf", "report.ipynb", "sweep.ipynb")
+    names = ("report.html", "report.pdf", "report.ipynb", "sweep.ipynb", ".lock")
     for name in names:
         (tmp_path / name).write_text("the older one")
-    return lambda: {name: (tmp_path / name).read_text() == "the older one" for name in names}
+    return lambda: {name: (tmp_path / name).read_text() == "the older one" for name in names[:-1]}
 
 
 def failing_at(bad):

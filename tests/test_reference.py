@@ -168,12 +168,26 @@ def test_whatever_is_altered_or_lost_is_named(copy, spoil, cause, capsys):
     assert cause in first and second.startswith("Fix: ")
 
 
-def test_runs_of_two_precisions_are_not_taken_for_one_study(copy):
+def test_what_lies_beside_the_runs_that_a_report_lists_is_not_read(copy, capsys):
     run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"precision": "fp32" if run.recipe.precision == "bf16" else "bf16"}))
     Store(copy / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
-    with pytest.raises(UserError, match="of one device and precision"):
-        reference.records(copy)
+    assert main(["verify", str(copy)]) == 0 and "table1.csv" in capsys.readouterr().out
+
+
+def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_winner_alone(copy, tmp_path):
+    readme = Path(shutil.copy(ROOT / "README.md", tmp_path))
+    folder = Path(shutil.copytree(copy, tmp_path / "shipped"))
+    shutil.rmtree(next(folder.glob("runs/CNN5-128-0.1-s0-*")))
+    (folder / "table1.csv").write_text("older")
+    run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
+    other = Recipe(**(vars(run.recipe) | {"split_seed": 7}))
+    Store(folder / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
+    reference.publish(reference.FOLDER, folder, readme)
+    assert {path.name for path in folder.glob("runs/[!.]*")} == {path.name for path in FOLDER.glob("runs/[!.]*")}
+    assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
+    assert (folder / "table1.csv").read_bytes() == (FOLDER / "table1.csv").read_bytes()
+    assert "table1.csv" in reference.verify(folder)
 
 
 # Trained anew

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -272,6 +273,30 @@ def test_retraining_with_seed_0_repeats_the_searchs_first_epochs(tmp_path, data_
         job.train_one(recipe, Store(tmp_path), data_dir)
     search, repeated, varied = (Store(tmp_path).find(recipe).history for recipe in (ANN, again, other))
     assert repeated.equals(search[:2]) and not varied.equals(search[:2])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (29, "29 s"), (31, "1 min"), (3570, "1 h 0 min"), (23_400, "6 h 30 min")]
+)
+def test_a_time_is_told_in_hours_and_minutes(seconds, said):
+    assert sweep.lasting(seconds) == said
+
+
+def test_a_sweep_says_how_long_it_takes_what_is_under_way_and_how_much_is_left(tmp_path, data_dir, capsys):
+    sweep.train([ANN, CNN], Store(tmp_path), data_dir, workers=1)
+    first, second, *_, bar = capsys.readouterr().out.splitlines()
+    assert first.startswith("Runs to train: 2. Measuring") and re.fullmatch(r"About \d+ (s|min)\.", second)
+    assert re.search(r" of 15 epochs, .* left: (ANN-Juan-0.1, )?CNN3-4-0.1", bar) and "15 of 15 epochs" in bar
+
+
+def test_on_a_cuda_device_the_bar_names_the_model(tmp_path, data_dir, capsys, monkeypatch):
+    trained = []
+    monkeypatch.setattr(sweep.machine, "resolve", lambda *_: None)
+    monkeypatch.setattr(sweep.job, "train_one", lambda recipe, *_: trained.append(recipe))
+    monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
+    recipe = replace(ANN, device="cuda")
+    sweep.train([recipe], Store(tmp_path), data_dir)
+    assert trained == [recipe] and "1 of 1 runs" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("batch", [50, 200, 31_000])

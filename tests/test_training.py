@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from safetensors.torch import load, save
 from torch import nn
 
-from fmnist_lib import UserError, data, fused, machine, models, training
-from fmnist_lib.kernels import first, gradients, layers, second
+from fmnist_lib import UserError, data, machine, models, training
+from fmnist_lib.kernels import first, fused, gradients, layers, second
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job
 from fmnist_lib.study import protocol

@@ -164,7 +164,7 @@ def memory(recipes: list[Recipe], runs_dir: Path, data_dir: Path) -> list[float]
     """Train recipes as a process of a sweep does; return its memory [MB] after each."""
     process, found = psutil.Process(), []
     for recipe in recipes:
-        job.train_one(recipe, Store(runs_dir), data_dir)
+        job.train_one(recipe, Store(runs_dir, shipped=False), data_dir)
         found.append(process.memory_info().rss / 1e6)
     return found
 

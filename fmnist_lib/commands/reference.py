@@ -1,6 +1,7 @@
 """A report held against the records that it ships: each table rebuilt from them, any run trained anew."""
 
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -28,23 +29,28 @@ MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a brow
 def records(folder: Path) -> tuple[Study, dict]:
     """Return the study that a report's records amount to, every file verified, and the report's parameters.
 
-    Device and precision are those of the records. Raises UserError for a run that is missing, damaged or of a kind of
-    its own.
+    Device and precision are those of the runs that the report lists; what lies beside them is not read. Raises
+    UserError for a run that is missing, damaged or of a kind of its own.
     """
     notebook, runs_dir = Path(folder) / "report.ipynb", Path(folder).absolute() / "runs"
     if not (notebook.exists() and runs_dir.is_dir()):
         raise UserError(f"{folder} is no report with its runs beside it", "name a folder such as reports/reference")
-    stated = parameters.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
-    listed = Store(runs_dir).frame().reindex(columns=["device", "precision", "kernels"])
-    kinds = listed.dropna().drop_duplicates().to_dict("records")
+    store, listed = Store(runs_dir, shipped=False), kept(folder).get("tab-runs", "")
+    there = store.frame().reindex(columns=["run", "device", "precision", "kernels"]).dropna()
+    kinds = there[[run in listed for run in there["run"]]].drop(columns="run").drop_duplicates().to_dict("records")
     if len(kinds) != 1:
-        raise UserError(f"{runs_dir} holds runs of {kinds or 'no kind'}", "keep those of one device and precision")
-    values = protocol.DEFAULTS | stated | kinds[0]
-    study = protocol.collect(values, Store(runs_dir))
+        raise UserError(f"{folder} lists runs of {kinds or 'no kind'} that are there", "take it from its repository")
+    values = protocol.DEFAULTS | stated(folder) | kinds[0]
+    study = protocol.collect(values, store)
     if study.missing:
         names = ", ".join(recipe.name for recipe in study.missing)
         raise UserError(f"{runs_dir} lacks {names}", "take the folder whole from its repository, or make it anew")
     return study, values
+
+
+def stated(folder: Path) -> dict:
+    """Return the parameters that a report was made with."""
+    return parameters.checked(nbformat.read(Path(folder) / "report.ipynb", 4).metadata["papermill"]["parameters"])
 
 
 def rebuilt(study: Study, values: dict) -> dict[str, str]:
@@ -104,7 +110,7 @@ def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:
         raise UserError(f"{folder} has no run {name}…", f"give the beginning of one of {names}")
 
     with tempfile.TemporaryDirectory() as temporary:
-        again = sweep.train([run.recipe for run in chosen], Store(Path(temporary)), data_dir)
+        again = sweep.train([run.recipe for run in chosen], Store(temporary, shipped=False), data_dir)
         return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
 
 
@@ -125,21 +131,43 @@ def winner(folder: Path = FOLDER) -> Run:
     for run in records(folder)[0].retrained:
         if run.recipe.model == protocol.WINNER and run.has_weights:
             return run
-    raise UserError(f"{folder} has no weights of {protocol.WINNER}", "train them: make reference")
+    raise UserError(f"{folder} has no weights of {protocol.WINNER}", "take the folder whole from its repository")
 
 
-def publish(folder: Path = FOLDER, readme: Path = README):
-    """Write what follows from a report: the winner's model card beside its weights, the README's tables."""
+def publish(report: Path, folder: Path = FOLDER, readme: Path = README):
+    """Bring a report, its runs' records and the benchmarks beside it to where they are shipped; write what follows.
+
+    That is the winner's model card beside its weights, which are the only ones, and the README's tables.
+    """
+    values = protocol.DEFAULTS | stated(report)
+    study = protocol.collect(values, Store(values.get("runs_dir", "")))
+    for run in study.every:
+        _ship(run, folder / "runs" / run.folder.name)
+    listed = {run.folder.name for run in study.every}
+    for older in [path.parent for path in folder.glob(f"runs/*/{record.RECORD}") if path.parent.name not in listed]:
+        shutil.rmtree(older)
+    measured = {path: path.relative_to(report.parent) for path in report.parent.glob("benchmark*/*")}
+    for path, name in ({path: path.name for path in report.iterdir()} | measured).items():
+        if path.suffix in (".ipynb", ".csv", ".svg", ".html", ".pdf"):
+            write_file(folder / name, path.read_bytes(), publish=True)
+
     study, values = records(folder)
     run = winner(folder)
-    write_file(run.folder / MODEL_CARD, card.text(run).encode())
+    write_file(run.folder / MODEL_CARD, card.text(run).encode(), publish=True)
     for name, block in blocks(study, values).items():
         fill(readme, name, block)
 
 
+def _ship(run: Run, place: Path):
+    """Write a run's record where it is shipped, run.json last; the weights of the paper's winner, retrained, too."""
+    winner = run.recipe.model == protocol.WINNER and run.recipe.keep == "last"
+    names = [name for name in run.record["files"] if name != record.WEIGHTS or (winner and run.has_weights)]
+    for name in [*names, record.RECORD]:
+        write_file(place / name, (run.folder / name).read_bytes(), publish=True)
+
+
 def blocks(study: Study, values: dict) -> dict[str, str]:
     """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark."""
-
     speak("en")
     every, seeds = frame(study.every, values), len(values["seed"])
     table1 = tables.table_1(frame(study.grid, values), seeds)

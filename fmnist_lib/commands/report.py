@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from fmnist_lib import ROOT, UserError
-from fmnist_lib.runs.files import locked
+from fmnist_lib.runs.files import locked, refuse_shipped
 from fmnist_lib.study import parameters, protocol
 
 SHUTDOWN = 1.0  # seconds for a kernel to end by itself, so that Ctrl-C ends in two; its longer traceback takes as long
@@ -37,6 +37,7 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
     values = parameters.read_file(file) | overrides
     check(values)
     out = Path(out or parameters.checked(values).get("out") or ROOT / "reports" / _name(file, overrides)).absolute()
+    refuse_others(out)
     told = str(out.relative_to(ROOT) if out.is_relative_to(ROOT) else out)  # no machine's path in a project's report
     with locked(out / ".lock"):
         aside = out / ".making"
@@ -51,6 +52,15 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
         finally:
             shutil.rmtree(aside)
     return out
+
+
+def refuse_others(out: Path):
+    """Raise UserError unless a folder is new, empty, or one that reports are made in: there is the lock then."""
+    refuse_shipped(out)
+    visible = [path for path in out.iterdir() if not path.name.startswith(".")] if out.is_dir() else []
+    if visible and not (out / ".lock").exists():
+        fix = "give as out a folder that is new or empty"
+        raise UserError(f"{out} holds {visible[0].name} and is no report's folder", fix)
 
 
 def _name(file: Path, overrides: dict) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fmnist_lib.fused import Pixels
+from fmnist_lib.kernels.fused import Pixels
 from fmnist_lib.kernels.gradients import DropFunction, FirstFunction, NormPoolFunction
 
 FIRST = (3, 5)  # the kernel sizes whose first layer is one loop; a larger one leaves the convolution to PyTorch

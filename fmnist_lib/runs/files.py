@@ -6,18 +6,42 @@ import shutil
 import signal
 import stat
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
-from fmnist_lib import UserError
+from fmnist_lib import ROOT, UserError
 
+SHIPPED = ROOT / "reports" / "reference"  # it is read by all, and written by `make reference` alone
 MEMORY = ("out of memory", "can't allocate memory")  # as CUDA says it, and as a CPU does
 
 
-def write_file(path: Path, data: bytes):
-    """Write aside, fsync, rename; UserError naming the path and the free space if the file cannot be written."""
+def is_shipped(path: Path | zipfile.Path) -> bool:
+    """Say whether a file, or a folder, came with the repository and is only read."""
+    return isinstance(path, zipfile.Path) or path.resolve().is_relative_to(SHIPPED.resolve())
+
+
+def refuse_shipped(path: Path | zipfile.Path):
+    """Raise UserError for what is only read."""
+    if is_shipped(path):
+        fix = "leave runs_dir and out empty, or name folders of your own: what is shipped is found all the same"
+        raise UserError(f"{path} came with the repository, and is only read", fix)
+
+
+def there(path: Path | zipfile.Path) -> bool:
+    """Say whether something has this name, be it a link to nothing."""
+    return path.exists() if isinstance(path, zipfile.Path) else os.path.lexists(path)
+
+
+def write_file(path: Path, data: bytes, publish: bool = False):
+    """Write aside, fsync, rename; UserError naming the path and the free space if the file cannot be written.
+
+    What came with the repository is refused, unless it is to ``publish``.
+    """
+    if not publish:
+        refuse_shipped(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,13 +55,20 @@ def write_file(path: Path, data: bytes):
             aside.unlink(missing_ok=True)
 
 
-def read_file(path: Path, most: int) -> bytes:
-    """Return the content of a regular file of at most so many bytes; ValueError or OSError for anything else."""
+def size(path: Path | zipfile.Path) -> int:
+    """Return the bytes of a regular file; ValueError, KeyError or OSError for anything else."""
+    if isinstance(path, zipfile.Path):
+        return path.root.getinfo(path.at).file_size
     found = path.stat()  # before opening: a pipe would wait, a device would never end
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("it is no regular file")
-    if found.st_size > most:
-        raise ValueError(f"{found.st_size:,} bytes are more than {most:,}")
+    return found.st_size
+
+
+def read_file(path: Path | zipfile.Path, most: int) -> bytes:
+    """Return the content of a regular file of at most so many bytes; ValueError, KeyError or OSError otherwise."""
+    if (found := size(path)) > most:
+        raise ValueError(f"{found:,} bytes are more than {most:,}")
     with path.open("rb") as file:
         return file.read(most + 1)
 
@@ -48,6 +79,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
 
     Raises UserError where the lock cannot be made or, without ``wait``, where another process holds it.
     """
+    refuse_shipped(path)
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         held = FileLock(path, timeout=-1 if wait else 0).acquire()

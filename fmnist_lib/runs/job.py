@@ -84,6 +84,7 @@ def network(run: Run) -> torch.nn.Sequential:
 def on_test(run: Run, data_dir: Path | str | None = None) -> pd.DataFrame:
     """Return a row a test image: label, predicted class, its probability, the loss [nats]; computed once and kept."""
     if run.answers() is None:
+        print(f"{run.recipe.model} is asked the test images …", flush=True)
         images, labels = data.load("test", data_dir=data_dir)
         made = predictions(network(run), images, labels, run.recipe.scaling)
         run.attach(TEST, contents.pack_answers(made))

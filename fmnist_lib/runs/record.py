@@ -7,7 +7,9 @@ import json
 import math
 import os
 import re
+import struct
 import subprocess
+import zipfile
 import zlib
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,7 +18,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from fmnist_lib import ROOT, UserError
-from fmnist_lib.runs.files import read_file
+from fmnist_lib.runs.files import is_shipped, read_file
 
 RECORD, RECIPE, HISTORY, WEIGHTS = "run.json", "recipe.json", "history.csv", "weights.safetensors"
 TEST = "test.csv.gz"  # what it says of the test images
@@ -120,10 +122,14 @@ def damaged(path: Path, why: str) -> UserError:
     """Return the error that a file of a run is not to be believed."""
     place = path.parent
     fix = f"set it aside: move {place} elsewhere, or run the sweep again: it sets this run aside and redoes it"
+    if is_shipped(path) or path.suffix == ".zip":
+        whole = Path(path.root.filename) if isinstance(path, zipfile.Path) else path
+        fix = f"take it from the repository again: git checkout -- '{whole}'"
     return UserError(f"{path} is damaged: {' '.join(why.split())[:200]}", fix)
 
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError, OverflowError)
+UNREADABLE += (SafetensorError, zlib.error, zipfile.BadZipFile, NotImplementedError, struct.error)
 
 
 @contextlib.contextmanager
@@ -133,7 +139,7 @@ def believed(path: Path) -> Iterator[None]:
         yield
     except UserError as error:
         raise damaged(path, error.cause) from error
-    except (*UNREADABLE, SafetensorError, zlib.error) as error:
+    except UNREADABLE as error:
         raise damaged(path, str(error) or type(error).__name__) from error
 
 

@@ -6,7 +6,6 @@ and the environment are in run.json alone, so the other files of equal runs are 
 
 import hashlib
 import json
-import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pandas as pd
 from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, record
-from fmnist_lib.runs.files import locked, write_file
+from fmnist_lib.runs.files import locked, there, write_file
 from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, WEIGHTS, believed
 
 
@@ -48,7 +47,7 @@ class Run:
     @property
     def has_weights(self) -> bool:
         """Say whether the weights are here: a record can be shipped without them."""
-        return WEIGHTS in self.record["files"] and os.path.lexists(self.folder / WEIGHTS)
+        return WEIGHTS in self.record["files"] and there(self.folder / WEIGHTS)
 
     def answers(self) -> pd.DataFrame | None:
         """Return what it says of each test image (`job.on_test`), or None if it has not been asked."""
@@ -114,7 +113,7 @@ def damage(place: Path) -> list[UserError]:
     """Return an error for each file of the run in a folder that is damaged; weights may be absent."""
     try:
         found = record.read(place)
-        listed = [name for name in found["files"] if name != WEIGHTS or os.path.lexists(place / name)]
+        listed = [name for name in found["files"] if name != WEIGHTS or there(place / name)]
         bad = [error for name in listed if (error := refusal(record.verified, place, name, found))]
         return bad or read(place).damage()
     except UserError as error:

@@ -1,31 +1,60 @@
 """A folder of runs: finding, writing, listing and verifying them. Each is in ``<runs>/<model>-s<seed>-<id>/``."""
 
 import atexit
-import os
+import contextlib
+import itertools
 import shutil
 import tempfile
+import zipfile
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import contents, record
-from fmnist_lib.runs.files import write_file
+from fmnist_lib.runs import contents, pack, record
+from fmnist_lib.runs.files import is_shipped, size, there, write_file
 from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, WEIGHTS, damaged
 from fmnist_lib.runs.run import Run, damage, lock, read, refusal
 
+KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
+KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
 TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
 
 
 class Store:
-    """A folder of runs: the project's own for "", a private one that ends with this process for "temporary"."""
+    """A folder of runs: the project's own for "", a private one that ends with this process for "temporary"; or a pack.
 
-    def __init__(self, runs_dir: Path | str = ""):
+    What is trained is written there. Where the recipe is the same, what the repository ships is found too, and only
+    read; not with ``shipped=False``, nor by a temporary store.
+    """
+
+    def __init__(self, runs_dir: Path | str = "", shipped: bool = True):
+        self.sees_shipped = shipped and runs_dir != TEMPORARY
         if runs_dir == TEMPORARY:
             runs_dir = tempfile.mkdtemp(prefix="runs-")
             atexit.register(shutil.rmtree, runs_dir, ignore_errors=True)
-        self.folder = Path(runs_dir or ROOT / "runs").absolute()
+        folder = Path(runs_dir or ROOT / "runs").absolute()
+        self.folder = pack.opened(folder) if folder.suffix == ".zip" and folder.is_file() else folder
+
+    @property
+    def shipped(self) -> list[Path | zipfile.Path]:
+        """Return the folders of runs that came with the repository, if this store sees them."""
+        return pack.shipped() if self.sees_shipped else []
+
+    def names_shipped(self) -> set[str]:
+        """Return the names of the runs that came with the repository, as far as this store sees them."""
+        return {place.name for folder in self.shipped for place in _places(folder, RECORD)}
+
+    def count_alike(self, recipes: list[Recipe]) -> Counter[tuple[str, str, str]]:
+        """Count the shipped runs that differ from these recipes in device, precision or kernels alone, by these."""
+        names, counts = self.names_shipped(), Counter()
+        for recipe, kind in itertools.product(recipes, KINDS):
+            other = replace(recipe, **dict(zip(("device", "precision", "kernels"), kind, strict=True)))
+            counts[kind] += other != recipe and other.name in names
+        return +counts
 
     def place(self, recipe: Recipe) -> Path:
         """Return where a recipe's run is, or will be."""
@@ -34,21 +63,24 @@ class Store:
     def find(self, recipe: Recipe, weights: bool = False) -> Run | None:
         """Return the recipe's run with every file verified, or None if it has not been trained.
 
-        With ``weights``, a run that lacks them counts only if the test images have been asked already. Raises UserError
-        naming the file that is damaged.
+        With ``weights``, a run that lacks them counts only if the test images have been asked already; a shipped one
+        too, since nothing can be kept beside it. Raises UserError naming the file that is damaged.
         """
-        place = self.place(recipe)
-        if not os.path.lexists(place / RECORD):
-            for path in (place, *(place / name for name in record.LIMITS)):
-                if os.path.lexists(path) and not (path.is_dir() if path == place else path.is_file()):
-                    raise damaged(place / RECORD, f"{path} is neither a folder nor a file of a run")
-            return None
-        run = read(place)
-        if run.recipe != recipe:
-            raise damaged(place / RECIPE, "it is another run's recipe")
-        if errors := run.damage():
+        run = self._own(recipe)
+        if run and (run.has_weights or not weights or TEST in run.record["files"]):
+            return run
+        for place in (folder / recipe.name for folder in self.shipped):
+            run = _found(place, recipe)
+            if run and TEST in run.record["files"]:
+                record.verified(place, TEST, run.record)
+            if run and (not weights or TEST in run.record["files"]):
+                return run
+
+    def _own(self, recipe: Recipe) -> Run | None:
+        run = _found(self.place(recipe), recipe)
+        if run and (errors := run.damage()):
             raise errors[0]
-        return run if run.has_weights or not weights or TEST in run.record["files"] else None
+        return run
 
     def missing(self, recipes: list[Recipe], weights: bool = False) -> list[Recipe]:
         """Return the recipes that have no finished run, each once; a damaged run is set aside and counts as missing."""
@@ -58,14 +90,17 @@ class Store:
         try:
             return self.find(recipe, weights)
         except UserError as error:
+            if is_shipped(self.folder) or not refusal(self._own, recipe):
+                raise
             if aside := self.set_aside(recipe):
                 print(f"{error.cause}. Set aside as {aside}.")
+            return self.find(recipe, weights)
 
     def set_aside(self, recipe: Recipe) -> Path | None:
         """Rename a damaged run's folder, so that it counts no more; None if another process did."""
         place = self.place(recipe)
         with lock(place):
-            if refusal(self.find, recipe):
+            if refusal(self._own, recipe):
                 return place.rename(free_name(place.with_name(f".damaged-{place.name}")))
 
     def write(self, recipe: Recipe, history: list[dict], weights: dict, times: dict, made: tuple[dict, dict]) -> Run:
@@ -92,23 +127,50 @@ class Store:
         set aside by another process, is not listed.
         """
         rows = [(place, _row(place)) for place in self._places(RECORD, HISTORY)]
-        return pd.DataFrame([row for place, row in rows if os.path.lexists(place)])
+        return pd.DataFrame([row for place, row in rows if there(place)])
 
     def verify(self) -> tuple[int, list[UserError]]:
         """Judge every file of every finished run: how many runs there are, and an error a bad file."""
         places = self._places(RECORD)
         errors = [(place, error) for place in places for error in damage(place)]
-        return len(places), [error for place, error in errors if os.path.lexists(place)]
+        return len(places), [error for place, error in errors if there(place)]
 
     def _places(self, *names: str) -> list[Path]:
-        """Return the folders that hold one of these files."""
-        found = sorted(self.folder.glob("[!.]*"))
-        return [place for place in found if any(os.path.lexists(place / name) for name in names)]
+        return _places(self.folder, *names)
+
+    def pack(self, path: Path) -> int:
+        """Write the finished runs, without weights, into a pack beside those that it holds; return how many it holds.
+
+        One of the same name takes the older one's place. Raises UserError for a damaged run.
+        """
+        older = Store(path, shipped=False)._places(RECORD)
+        runs = {place.name: place for place in older + self._places(RECORD)}
+        pack.write(path, [*runs.values()])
+        return len(runs)
+
+
+def _places(folder: Path | zipfile.Path, *names: str) -> list[Path | zipfile.Path]:
+    """Return the folders in there that hold one of these files."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    places = sorted((place for place in found if not place.name.startswith(".")), key=lambda place: place.name)
+    return [place for place in places if any(there(place / name) for name in names)]
+
+
+def _found(place: Path | zipfile.Path, recipe: Recipe) -> Run | None:
+    """Return the recipe's run if it is there, all but its answers and weights verified."""
+    if there(place / RECORD):
+        run = read(place)
+        if run.recipe != recipe:
+            raise damaged(place / RECIPE, "it is another run's recipe")
+        return run
+    for path in (place, *(place / name for name in record.LIMITS)):
+        if there(path) and not (path.is_dir() if path == place else path.is_file()):
+            raise damaged(place / RECORD, f"{path} is neither a folder nor a file of a run")
 
 
 def _row(place: Path) -> dict:
-    row = {"run": place.name, "megabytes": sum(map(_bytes, place.glob("*"))) / 1e6}
-    if not os.path.lexists(place / RECORD):
+    row = {"run": place.name, "megabytes": _bytes(place) / 1e6}
+    if not there(place / RECORD):
         return row | {"status": "unfinished"}
     try:
         run = read(place)
@@ -119,14 +181,13 @@ def _row(place: Path) -> dict:
     return vars(run.recipe) | run.best.add_prefix("best_").to_dict() | made | row
 
 
-def _bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:  # gone meanwhile, or a link to nothing
-        return 0
+def _bytes(place: Path | zipfile.Path) -> int:
+    with contextlib.suppress(OSError):  # gone meanwhile
+        return sum(size(path) for path in place.iterdir() if path.is_file())
+    return 0
 
 
 def free_name(path: Path) -> Path:
     """Return the path with the first number behind it that no file has."""
     names = (path.with_name(f"{path.name}-{i}") for i in range(1, 10**6))
-    return next(name for name in names if not os.path.lexists(name))
+    return next(name for name in names if not there(name))

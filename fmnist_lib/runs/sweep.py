@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fmnist_lib import UserError, machine, training
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, download, job
-from fmnist_lib.runs.files import memory_explained, sigterm_as_ctrl_c
+from fmnist_lib.runs.files import memory_explained, refuse_shipped, sigterm_as_ctrl_c
 from fmnist_lib.runs.record import HISTORY, RECORD
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
@@ -34,17 +34,33 @@ def train(
     """
     todo = store.missing(recipes, weights)
     if todo:
+        refuse_shipped(store.folder)
         machine.resolve(todo[0].device, todo[0].precision, todo[0].kernels)
         folder = download.fetch(data_dir)
+        tell_alike(todo, store)
         if todo[0].device == "cuda":
-            for recipe in tqdm(todo, unit="run", mininterval=5, file=sys.stdout):
+            for recipe in (bar := _bar(len(todo), "runs", todo)):
+                bar.set_description_str(recipe.model)
                 job.train_one(recipe, store, folder, weights)
         else:
             _train_in_processes(todo, store, folder, workers or cores(), weights)
-    found = [store.find(recipe) for recipe in recipes]
+    found = [store.find(recipe, weights) for recipe in recipes]
     for run in found:
         checkpoint.tidy(run)
     return found
+
+
+def tell_alike(todo: list[Recipe], store: Store):
+    """Print which of these runs are shipped from another device, in another precision or by other kernels."""
+    for (device, precision, kernels), count in store.count_alike(todo).items():
+        made = f"-p device {device} -p precision {precision} -p kernels {kernels}"
+        print(f"Shipped with the repository, made otherwise: {count} of these {len(todo)} runs; {made} shows them.")
+
+
+def lasting(seconds: float) -> str:
+    """Return a time as one says it: 40 s, 5 min, 6 h 30 min."""
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
 def cores() -> int:
@@ -60,11 +76,11 @@ def processes(n: int) -> ProcessPoolExecutor:
 def _train_in_processes(todo, store, data_dir, workers, weights):
     with processes(min(workers, len(todo))) as pool:
         try:
-            minutes = _seconds(pool, todo, data_dir) / min(workers, len(todo)) / 60
-            at_most = " at most" if any(recipe.patience for recipe in todo) else ""
-            print(f"Runs to train: {len(todo)}, in about {minutes:.1f} minutes{at_most} (measured on this machine).")
+            print(f"Runs to train: {len(todo)}. Measuring how long that takes here …", flush=True)
+            seconds = _seconds(pool, todo, store, data_dir) / min(workers, len(todo))
+            print(f"About {lasting(seconds)}{' at most' * any(recipe.patience for recipe in todo)}.", flush=True)
             futures = [pool.submit(job.train_one, recipe, store, data_dir, weights) for recipe in todo]
-            _watch(futures, todo, store)
+            _watch(dict(zip(futures, todo, strict=True)), store, workers)
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -76,11 +92,12 @@ def _train_in_processes(todo, store, data_dir, workers, weights):
             raise
 
 
-def _seconds(pool, todo, data_dir) -> float:
+def _seconds(pool, todo, store, data_dir) -> float:
     """Measure a few steps of each distinct model, in the processes that will train, and add up what is to come."""
     distinct = {(r.model, r.precision): r for r in todo}
     measured = dict(zip(distinct, pool.map(measure, distinct.values(), [data_dir] * len(distinct)), strict=True))
-    return sum(measured[r.model, r.precision] * r.train_images * r.epochs for r in todo)
+    left = {r: r.epochs - _epochs_done(store.place(r), r.epochs) for r in todo}
+    return sum(measured[r.model, r.precision] * r.train_images * epochs for r, epochs in left.items())
 
 
 @memory_explained()
@@ -95,19 +112,26 @@ def measure(recipe: Recipe, data_dir: Path) -> float:
     return (clock[1] - clock[0]) / images * validation
 
 
-def _watch(futures, todo, store):
+def _watch(futures: dict[Future, Recipe], store: Store, workers: int):
     """Show one bar over all epochs until every future is done; raise the first error.
 
     A run that patience has ended counts with all its epochs.
     """
-    total = sum(recipe.epochs for recipe in todo)
-    with tqdm(total=total, unit="epoch", mininterval=5, smoothing=0.05, file=sys.stdout) as bar:
-        pending = set(futures)
+    with _bar(sum(recipe.epochs for recipe in futures.values()), "epochs") as bar:
+        pending = list(futures)
         while pending:
-            done, pending = wait(pending, timeout=2, return_when=FIRST_COMPLETED)
-            for future in done:
+            under_way = dict.fromkeys(futures[future].model for future in pending[:workers])  # they begin in order
+            bar.set_description_str(", ".join(under_way), refresh=False)
+            for future in wait(pending, timeout=2, return_when=FIRST_COMPLETED).done:
                 future.result()
-            bar.update(sum(_epochs_done(store.place(recipe), recipe.epochs) for recipe in todo) - bar.n)
+                pending.remove(future)
+            bar.update(sum(_epochs_done(store.place(recipe), recipe.epochs) for recipe in futures.values()) - bar.n)
+
+
+def _bar(total: int, unit: str, steps: list[Recipe] | None = None) -> tqdm:
+    """Return a bar, renewed every few seconds, that names what is under way and the time left."""
+    form = "{percentage:3.0f} % |{bar:20}| {n_fmt} of {total_fmt} " + unit + ", {remaining} left: {desc}"
+    return tqdm(steps, total=total, bar_format=form, mininterval=5, smoothing=0.05, file=sys.stdout)
 
 
 def _epochs_done(place: Path, epochs: int) -> int:

@@ -137,7 +137,7 @@ class Study:
     @property
     def every(self) -> "list[Run]":
         """Return the runs, each once."""
-        return list({run.folder: run for run in self.grid + self.searched + self.retrained}.values())
+        return list({run.recipe: run for run in self.grid + self.searched + self.retrained}.values())
 
 
 def collect(params: dict, store: "Store") -> Study:

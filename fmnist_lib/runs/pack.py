@@ -1,0 +1,64 @@
+"""Many runs in one file, as the repository ships a study's records: a zip of their folders, without weights.
+
+Its entries are stored as they are: git compresses them and keeps the differences alone where the file grows, and
+nothing in it can be larger than it looks.
+"""
+
+import functools
+import io
+import re
+import zipfile
+from pathlib import Path
+
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.runs import record
+from fmnist_lib.runs.files import read_file, write_file
+from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, believed
+from fmnist_lib.runs.run import damage
+
+REPORTS = ROOT / "reports"
+PACKED = (RECIPE, HISTORY, TEST, RECORD)
+ENTRY = re.compile(rf"\w[\w.-]*/({'|'.join(map(re.escape, PACKED))})", re.ASCII)
+LARGEST = 10**8  # bytes of a pack
+
+
+def shipped() -> list[Path | zipfile.Path]:
+    """Return the folders of runs that came with the repository: the reference's, and the inside of each pack."""
+    return [REPORTS / "reference" / "runs", *map(opened, sorted(REPORTS.glob("*/records*.zip")))]
+
+
+def opened(path: Path) -> zipfile.Path:
+    """Return the inside of a pack, which is read like a folder of runs; UserError naming one that is damaged."""
+    return _opened(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=32)
+def _opened(path, _) -> zipfile.Path:
+    with believed(path):
+        content = read_file(path, LARGEST)
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        entries = archive.infolist()
+        if strange := [entry.filename for entry in entries if not ENTRY.fullmatch(entry.filename)]:
+            raise ValueError(f"{strange[0]!r} is no file of a run")
+        if any(entry.compress_type or entry.flag_bits & 1 for entry in entries):
+            raise ValueError("its files are not stored as they are")
+        if len(set(archive.namelist())) < len(entries) or sum(entry.file_size for entry in entries) > len(content):
+            raise ValueError("it holds a file twice")
+        archive.filename = str(path)
+    return zipfile.Path(archive)
+
+
+def write(path: Path, places: list[Path | zipfile.Path]):
+    """Write the runs in these folders, without weights, the same bytes for the same runs; refuse a damaged one."""
+    if errors := [error for place in places for error in damage(place)]:
+        raise UserError(f"{path} is not written: {errors[0].cause}", errors[0].fix)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for place in sorted(places, key=lambda place: place.name):
+            found = record.read(place)
+            files = {name: record.verified(place, name, found) for name in PACKED if name in found["files"]}
+            for name, data in (files | {RECORD: record.text(found)}).items():
+                entry = zipfile.ZipInfo(f"{place.name}/{name}")  # of 1 January 1980, whenever it is packed
+                entry.create_system, entry.external_attr = 3, 0o644 << 16
+                archive.writestr(entry, data)
+    write_file(path, content.getvalue())

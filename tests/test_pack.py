@@ -1,0 +1,277 @@
+"""What the repository ships is found like one's own runs, and only read; a pack is safe and quick, or refused."""
+
+import io
+import os
+import pickle
+import random
+import shutil
+import subprocess
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_records import forge
+from test_runs import HISTORY, OTHER, RECIPE, SOURCE, TIMES, answers_of, empty, environment, truncate, write
+
+from fmnist_lib import ROOT, UserError, training
+from fmnist_lib.__main__ import main
+from fmnist_lib.commands import reference
+from fmnist_lib.runs import checkpoint, contents, files, job, pack, record, sweep
+from fmnist_lib.runs.run import lock, read
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import protocol
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """The reports of a repository that ships a pack of two runs, one of them with its answers, and no more."""
+    monkeypatch.setattr(pack, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(files, "SHIPPED", tmp_path / "reports" / "reference")
+    write(tmp_path / "made"), write(tmp_path / "made", OTHER).attach(record.TEST, contents.pack_answers(answers_of()))
+    assert Store(tmp_path / "made").pack(tmp_path / "reports" / "study" / "records.zip") == 2
+    return tmp_path / "reports"
+
+
+@pytest.fixture
+def packed(shipped):
+    return shipped / "study" / "records.zip"
+
+
+def state(folder):
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# Found like one's own
+
+
+def test_a_packed_run_reads_back_as_it_was_written_and_nothing_is_trained(tmp_path, shipped, monkeypatch):
+    monkeypatch.setattr(training, "fit", pytest.fail)
+    first, second = sweep.train([RECIPE, OTHER], Store(tmp_path / "runs"))
+    assert first.history.to_dict("records") == HISTORY and (first.recipe, second.recipe) == (RECIPE, OTHER)
+    assert first.record == read(tmp_path / "made" / RECIPE.name).record and first.folder.name == RECIPE.name
+    assert job.on_test(second).equals(read(tmp_path / "made" / OTHER.name).answers())
+    assert not (tmp_path / "runs").exists()
+
+
+def test_where_weights_are_asked_a_shipped_run_counts_by_its_answers_alone(tmp_path, shipped):
+    store = Store(tmp_path / "runs")
+    assert store.missing([RECIPE, OTHER]) == [] and store.missing([RECIPE, OTHER], weights=True) == [RECIPE]
+    with pytest.raises(UserError, match="without its weights"):
+        store.find(RECIPE).weights()
+
+
+def test_a_shipped_folder_is_found_too_and_a_store_goes_to_another_process(tmp_path, shipped):
+    shutil.copytree(tmp_path / "made", shipped / "reference" / "runs")
+    (shipped / "study" / "records.zip").unlink()
+    store = pickle.loads(pickle.dumps(Store(tmp_path / "runs")))
+    assert store.find(RECIPE).folder == shipped / "reference" / "runs" / RECIPE.name and len(store.names_shipped()) == 2
+    assert store.missing([RECIPE], weights=True) == [RECIPE]  # its answers could not be kept there
+
+
+def test_ones_own_run_comes_first_and_a_damaged_one_gives_way_to_the_shipped_one(tmp_path, shipped, capsys):
+    own = write(tmp_path / "runs", torch="9.9")
+    store = Store(tmp_path / "runs")
+    assert store.find(RECIPE).record["environment"]["torch"] == "9.9"
+    truncate(own.folder / "history.csv")
+    with pytest.raises(UserError, match=r"runs.*history\.csv is damaged.*\nFix: set it aside"):
+        store.find(RECIPE)
+    assert store.missing([RECIPE]) == [] and "Set aside" in capsys.readouterr().out
+    assert store.find(RECIPE).record["environment"]["torch"] == "2.11.0"
+
+
+def test_a_temporary_store_and_one_that_is_told_so_see_only_their_own(tmp_path, shipped):
+    for store in (Store("temporary"), Store(tmp_path / "runs", shipped=False)):
+        assert store.missing([RECIPE]) == [RECIPE] and store.names_shipped() == set()
+
+
+def test_every_run_of_the_reference_is_found_and_none_is_listed_as_ones_own(tmp_path):
+    store = Store(tmp_path)
+    shipped = Store(reference.FOLDER / "runs", shipped=False)
+    recipes = [read(place).recipe for place in shipped._places(record.RECORD)]
+    assert store.missing(recipes) == [] and len(recipes) >= 19 and len(store.names_shipped()) >= len(recipes)
+    assert store.frame().empty and len(shipped.frame()) == len(recipes)
+
+
+def test_a_fresh_clone_has_nothing_to_train_for_the_papers_protocol(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training, "fit", pytest.fail)
+    kind = vars(read(next(reference.FOLDER.glob("runs/CNN3-512-0.1-s0-*"))).recipe)
+    params = protocol.DEFAULTS | {name: kind[name] for name in ("device", "precision", "kernels")}
+    study = protocol.collect(params, Store(tmp_path))
+    assert not study.missing and len(study.grid) == 12 and len(study.every) >= 18
+    again = sweep.train([run.recipe for run in study.retrained], Store(tmp_path), weights=True)
+    assert [run.folder for run in again] == [run.folder for run in study.retrained]
+    assert capsys.readouterr().out == ""
+
+
+def test_before_it_trains_a_sweep_says_which_shipped_runs_differ_in_what_they_were_made_on_alone(
+    tmp_path, shipped, capsys
+):
+    asked = [replace(RECIPE, precision="bf16"), replace(OTHER, precision="bf16", kernels="numba"), RECIPE]
+    sweep.tell_alike(asked, Store(tmp_path / "runs"))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "2 of these 3 runs" in line and "-p device cpu -p precision fp32 -p kernels torch" in line
+    sweep.tell_alike([replace(RECIPE, epochs=3)], Store(tmp_path / "runs"))
+    sweep.tell_alike(asked, Store("temporary"))
+    assert capsys.readouterr().out == ""
+
+
+# Only read
+
+
+@pytest.mark.parametrize("kind", ["packed", "folder"])
+def test_what_is_shipped_is_never_written_set_aside_locked_or_tidied(tmp_path, shipped, kind):
+    shutil.copytree(tmp_path / "made", shipped / "reference" / "runs")
+    (shipped / "reference" / "runs" / RECIPE.name / "checkpoint").touch()
+    if kind == "folder":
+        (shipped / "study" / "records.zip").unlink()
+        own = Store(shipped / "study" / ".." / "reference" / "runs")
+    else:
+        own = Store(shipped / "study" / "records.zip")
+    before, run = state(shipped), Store(tmp_path / "runs").find(OTHER)
+    checkpoint.tidy(Store(shipped / "reference" / "runs").find(RECIPE))
+    for refused in (
+        lambda: run.attach(record.TEST, b""),
+        lambda: lock(run.folder).__enter__(),
+        lambda: own.set_aside(RECIPE),
+        lambda: own.write(RECIPE, HISTORY, {}, TIMES, (environment(), SOURCE)),
+        lambda: sweep.train([replace(RECIPE, epochs=3)], own),
+        lambda: files.write_file(shipped / "reference" / "table1.csv", b""),
+    ):
+        with pytest.raises(UserError, match="only read"):
+            refused()
+    assert state(shipped) == before
+
+
+def test_a_damaged_shipped_run_is_named_and_stays_with_a_fix_that_takes_it_from_the_repository(tmp_path, shipped):
+    shutil.copytree(tmp_path / "made", place := shipped / "reference" / "runs")
+    (shipped / "study" / "records.zip").unlink()
+    empty(place / RECIPE.name / "history.csv")
+    for store in (Store(tmp_path / "runs"), Store(place)):
+        with pytest.raises(UserError, match=r"history\.csv is damaged.*\nFix: take it .* git checkout -- '.*csv'$"):
+            store.missing([RECIPE, OTHER])
+    assert (place / RECIPE.name).exists() and not list(tmp_path.rglob(".damaged*"))
+
+
+# The file
+
+
+def test_a_pack_is_the_same_bytes_again_without_weights_and_grows_by_what_is_new(tmp_path, packed):
+    first = packed.read_bytes()
+    Store(tmp_path / "made").pack(packed)
+    assert packed.read_bytes() == first
+    with zipfile.ZipFile(packed) as archive:
+        assert archive.testzip() is None
+        for name in archive.namelist():
+            assert archive.read(name) == (tmp_path / "made" / name).read_bytes()
+        names = {"recipe.json", "history.csv", "run.json"}
+        assert {Path(name).name for name in archive.namelist()} == names | {record.TEST}
+    write(tmp_path / "more", replace(RECIPE, weights_seed=7))
+    assert main(["pack", str(tmp_path / "more"), str(packed)]) == 0
+    with zipfile.ZipFile(packed) as archive:
+        assert len(archive.namelist()) == 10 and archive.testzip() is None
+    assert Store(tmp_path / "runs").missing([RECIPE, OTHER, replace(RECIPE, weights_seed=7)]) == []
+
+
+def test_a_damaged_run_is_not_packed_and_the_older_pack_stays(tmp_path, packed, capsys):
+    before = packed.read_bytes()
+    truncate(write(tmp_path / "more", replace(RECIPE, weights_seed=7)).folder / "history.csv")
+    assert main(["pack", str(tmp_path / "more"), str(packed)]) == 1
+    assert "history.csv is damaged" in capsys.readouterr().err and packed.read_bytes() == before
+
+
+def test_a_pack_is_listed_and_verified_like_a_folder(packed, capsys):
+    assert len(Store(packed).frame()) == 2 and Store(packed).verify() == (2, [])
+    assert main(["runs", "verify", "--runs-dir", str(packed)]) == 0 and "2 runs" in capsys.readouterr().out
+
+
+def zipped(*entries, compression=zipfile.ZIP_STORED):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", compression) as archive:
+        for name, content in entries:
+            archive.writestr(name, content)
+    return made.getvalue()
+
+
+NAME = f"{RECIPE.name}/run.json"
+BAD = {
+    "no zip": lambda _: b"PK", "nothing": lambda _: b"", "cut": lambda good: good[:-30],
+    "compressed": lambda _: zipped((NAME, b"0" * 10**7), compression=zipfile.ZIP_DEFLATED),
+    "a file twice": lambda _: zipped((NAME, b"{}"), (NAME, b"{}")),
+    "encrypted": lambda good: good.replace(b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"),
+    **{name: lambda _, name=name: zipped((name, b"{}")) for name in (
+        "../x/run.json", "/x/run.json", "x/y/run.json", "run.json", "../run.json", "x/weights.safetensors",
+        "x\\run.json", "x/", "//", "é/run.json", "x/run.json.gz", "x\n/run.json",
+    )},
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("how", BAD.values(), ids=BAD)
+def test_what_no_pack_holds_is_refused_before_anything_of_it_is_read(tmp_path, packed, how):
+    packed.write_bytes(how(packed.read_bytes()))
+    with pytest.raises(UserError, match=r"records\.zip is damaged: .*\nFix: take it from the repository again"):
+        Store(tmp_path / "runs").find(RECIPE)
+
+
+def test_one_content_under_two_names_is_not_more_than_the_file_holds(tmp_path, packed):
+    content = zipped(*[(f"a{i}/run.json", b"0" * 10**6) for i in range(9)])
+    entries, first = content.index(b"PK\x01\x02"), content.index(b"PK\x03\x04", 4)
+    directory = content[entries:]
+    for i in range(1, 9):  # all point to the first, and the rest is cut away
+        directory = directory.replace((i * first).to_bytes(4, "little") + b"a%d" % i, bytes(4) + b"a%d" % i)
+    end = directory.rindex(b"PK\x05\x06")
+    directory = directory[: end + 16] + first.to_bytes(4, "little") + directory[end + 20 :]
+    packed.write_bytes(content[:first] + directory)
+    with pytest.raises(UserError, match="damaged"):
+        Store(tmp_path / "runs").find(RECIPE)
+
+
+def test_a_pack_of_gigabytes_is_refused_unread(tmp_path, packed):
+    os.truncate(packed, 3 * 10**9)
+    with pytest.raises(UserError, match="more than"):
+        Store(tmp_path / "runs").find(RECIPE)
+
+
+def test_of_300_packs_with_a_changed_byte_none_gives_another_run(tmp_path, packed):
+    draw, whole, good = random.Random(0), packed.read_bytes(), Store(packed).find(RECIPE)
+    for _ in range(300):
+        at = draw.randrange(len(whole))
+        packed.write_bytes(whole[:at] + bytes([whole[at] ^ draw.randrange(1, 256)]) + whole[at + 1 :])
+        pack._opened.cache_clear()
+        try:
+            found = Store(tmp_path / "runs").find(RECIPE)
+        except UserError as error:
+            assert len(str(error).splitlines()) == 2
+            continue
+        assert found is None or (found.record == good.record and found.history.equals(good.history))
+
+
+def test_a_forged_run_in_a_pack_is_refused_by_its_seal(tmp_path, packed):
+    content = packed.read_bytes()
+    packed.write_bytes(content.replace(b'"status": "finished"', b'"status": "diverged"'))
+    with pytest.raises(UserError, match=rf"records\.zip/{RECIPE.name}/run\.json is damaged"):
+        Store(tmp_path / "runs").find(RECIPE)
+    forge(tmp_path / "made" / RECIPE.name, "history.csv", b"epoch\n")
+    with pytest.raises(UserError, match="history"):
+        pack.write(packed, [tmp_path / "made" / RECIPE.name])
+
+
+def test_a_hundred_packed_runs_are_found_in_a_third_of_a_second(tmp_path, packed):
+    recipes = [replace(RECIPE, weights_seed=seed) for seed in range(100)]
+    for recipe in recipes:
+        Store(tmp_path / "many").write(recipe, HISTORY, {}, TIMES, (environment(), SOURCE))
+    Store(tmp_path / "many").pack(packed)
+    began = time.process_time()
+    assert Store(tmp_path / "runs").missing(recipes) == []
+    assert time.process_time() - began < 0.3
+
+
+def test_git_ships_a_pack_and_its_bytes_as_they_are():
+    names = ["reports/seeds/records.zip", "reports/seeds/report.html", "reports/reference/table1.csv"]
+    asked = ["git", "check-ignore", "--no-index", *names]
+    said = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True)
+    if said.returncode > 1:
+        pytest.skip("not a git checkout")
+    assert said.stdout.split() == ["reports/seeds/report.html"]
