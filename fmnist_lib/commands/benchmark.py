@@ -29,7 +29,6 @@ PARTS = {"FirstFunction": "first layer", "FirstFunctionBackward": "first layer"}
 PARTS |= dict.fromkeys(("aten::mkldnn_convolution", "aten::convolution_backward"), "second convolution")
 PARTS |= dict.fromkeys(("aten::mm", "aten::addmm"), "dense layers")
 WIDE = "CNN5-128-0.25"  # kernels of 5: more of its time is products
-COMPARED = ("CNN3-512-0.1", "CNN-Nahuel", "ANN-Juan-0.25")  # the models of Table II
 PAIRED = ("CNN3-128-0.1", "CNN3-512-0.1", "CNN5-128-0.25")  # the models that are trained in both precisions
 
 

@@ -5,6 +5,7 @@ WINNER = "CNN3-512-0.1"
 PATIENCE = 15  # what this project adds to the searches that are judged, but to the winner's
 RIVALS = ("CNN-Nahuel", "ANN-Juan")
 ANN_MODELS = ("ANN-Juan-0.1", "ANN-Juan-0.25")  # the rates between which it chooses
+COMPARED = (WINNER, "CNN-Nahuel", "ANN-Juan-0.25")  # Table II, the second rate being its choice
 
 # model: best epoch, loss [nats], accuracy [%]
 TABLE_1 = {  # on validation

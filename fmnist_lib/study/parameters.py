@@ -9,8 +9,8 @@ import yaml
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import IMAGES, NAMED, Recipe, canonical
-from fmnist_lib.rules import SEED, SHARE, Rule, one_of, text, whole
-from fmnist_lib.study.paper import GRID, WINNER
+from fmnist_lib.rules import RATE, SEED, SHARE, Rule, one_of, text, whole
+from fmnist_lib.study.paper import COMPARED, GRID, WINNER
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,16 @@ PARAMETERS |= {
     "precision": Parameter("auto", one_of("auto", "fp32", "bf16"), "of the training: auto, fp32 or bf16"),
     "kernels": Parameter("auto", one_of("auto", "torch", "numba"), "of a CPU: auto, torch or numba"),
     "language": Parameter("en", one_of("en", "es"), "en or es"),
+    "models": Parameter(list(COMPARED), text(canonical), "networks to compare; one name or several", True),
+    "lrs": Parameter([0.0003, 0.001, 0.003], RATE, "learning rates to search: Adam's; SGD's are 30-fold", True),
+    "optimizers": Parameter(["adam", "sgd"], one_of("adam", "sgd"), "to search; sgd with Nesterov's momentum", True),
+    "activations": Parameter(["relu", "leaky_relu"], one_of("relu", "leaky_relu"), "to search", True),
+    "search_images": Parameter(10_000, whole(1, IMAGES), "images to train on in the search"),
+    "search_epochs": Parameter(20, whole(1, 100_000), "passes over them in the search"),
+    "search_seeds": Parameter([1, 2], SEED, "repetitions of the search, each judged by the others", True),
+    "best": Parameter(5, whole(1, 100), "configurations of the search to train at full size"),
+    "replays": Parameter(200, whole(1, 100_000), "searches replayed by each strategy"),
+    "picture": Parameter("", text(_path), "a picture to classify; empty is the first test image"),
     "workers": Parameter(0, whole(0, 1024), "processes on a CPU; 0 is one a core"),
     "samples": Parameter(32, whole(1, 100), "images to show"),
     "samples_seed": Parameter(0, SEED, "which ones"),

@@ -23,13 +23,13 @@ def patience_table(losses: Sequence[Sequence[float]], patiences: Sequence[int] =
     """
     rows = []
     for patience in patiences:
-        cut = [curve[: _end(curve, patience)] for curve in losses]
+        cut = [curve[: ends(curve, patience)] for curve in losses]
         same = sum(min(part) == min(curve) for part, curve in zip(cut, losses, strict=True))
         rows.append((patience, same, len(losses), _mean_length(cut), _mean_length(losses)))
     return pd.DataFrame(rows, columns=["patience", "same", "trainings", "epochs", "whole"])
 
 
-def _end(curve: Sequence[float], patience: int) -> int:
+def ends(curve: Sequence[float], patience: int) -> int:
     """Return the number of epochs after which the minimum is `patience` epochs old for the first time, or all."""
     ends = (epoch for epoch in range(1, len(curve) + 1) if epoch - 1 - _first_minimum(curve[:epoch]) >= patience)
     return next(ends, len(curve))

@@ -1,0 +1,75 @@
+"""What accuracy costs: epochs, seconds, operations and parameters of each system, and what patience saves (S8–S14)."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from fmnist_lib import models
+from fmnist_lib.recipe import Recipe, parse
+from fmnist_lib.study import tables
+from fmnist_lib.study.patience import ends
+
+COSTS = ("epochs", "seconds", "teraflop", "millions")
+MEASURED, SCALED = "measured", "by operations"
+
+
+def systems(frame: pd.DataFrame, measured: dict[str, float], val_images: int) -> pd.DataFrame:
+    """Return a row a system that was searched: what training it to its best epoch costs, and what it is worth.
+
+    Columns: those of `tables.cost`; epochs; seconds, and clock, which says how they are known; test, the accuracy [%]
+    after retraining, nan where it was not asked. Means over seeds. ``measured`` gives some models' seconds an epoch of
+    the paper's protocol; another's follow from its operations at the speed of the model measured in its family.
+    """
+    finished = frame[frame["status"] == "finished"]
+    epochs, test = (
+        finished[finished["role"] == role].groupby("model")[score].mean()
+        for role, score in (("search", "best_epoch"), ("retraining", "test_accuracy"))
+    )
+    table = tables.cost(frame, val_images)
+    paces = _paces(measured)
+    pace = [paces.get(model, paces.get(parse(model)[0], math.nan)) for model in table["model"]]
+    table["epochs"], table["test"] = table["model"].map(epochs), table["model"].map(test)
+    table["seconds"] = table["teraflop"] * pace
+    table["clock"] = np.where(table["model"].isin(list(measured)), MEASURED, SCALED)
+    return table
+
+
+def _paces(measured: dict[str, float]) -> dict[str, float]:
+    """Return the seconds a teraflop takes each model that was measured, and each one's family."""
+    paces = {}
+    for model, seconds in measured.items():
+        teraflop = sum(models.flop(models.build(model))) * Recipe.train_images / 1e12
+        paces |= dict.fromkeys((parse(model)[0], model), seconds / teraflop)
+    return paces
+
+
+def front(table: pd.DataFrame, cost: str, gain: str = "accuracy") -> pd.DataFrame:
+    """Return the systems that none beats, cheapest first: none costs no more, gains no less, and is better in one."""
+
+    def beaten(row) -> bool:
+        no_worse = (table[cost] <= row[cost]) & (table[gain] >= row[gain])
+        return bool((no_worse & ((table[cost] < row[cost]) | (table[gain] > row[gain]))).any())
+
+    known = table.dropna(subset=[cost, gain])
+    return known[[not beaten(row) for _, row in known.iterrows()]].sort_values([cost, gain])
+
+
+def patience_curve(histories: Sequence[pd.DataFrame], patiences: Sequence[int]) -> pd.DataFrame:
+    """Return a row a patience: what it would have saved of these whole trainings, and what that would have cost.
+
+    Columns: patience; saved, the share of all epochs [%]; lost, accuracy at the best epoch [points], the mean over the
+    trainings; worst, the greatest loss of one; n, trainings.
+    """
+    rows = []
+    for patience in patiences:
+        cut = [history[: ends(history["val_loss"].tolist(), patience)] for history in histories]
+        lost = [100 * (_at_best(all_of_it) - _at_best(part)) for all_of_it, part in zip(histories, cut, strict=True)]
+        saved = 100 * (1 - sum(map(len, cut)) / sum(map(len, histories)))
+        rows.append((patience, saved, np.mean(lost), max(lost), len(lost)))
+    return pd.DataFrame(rows, columns=["patience", "saved", "lost", "worst", "n"])
+
+
+def _at_best(history: pd.DataFrame) -> float:
+    return history.loc[history["val_loss"].idxmin(), "val_accuracy"]

@@ -1,0 +1,57 @@
+"""Runs side by side: each once, none that is damaged; what differs between two is what was made to differ."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from fmnist_lib.commands.reference import FOLDER
+from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs.run import Run
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import compare
+
+SHIPPED = Store(FOLDER / "runs")
+RIGHT = np.random.default_rng(0).random((2, 500)) < 0.8
+
+
+def test_a_run_in_two_stores_is_listed_once_from_the_later_and_a_damaged_one_not_at_all(tmp_path):
+    whole, damaged = sorted(SHIPPED.folder.glob("ANN-Juan-*-s0-*"))
+    for place in (whole, damaged):
+        shutil.copytree(place, tmp_path / place.name)
+    (tmp_path / damaged.name / "history.csv").write_text("epoch\n1\n")
+    found = {run.folder.name: run.folder.parent for run in compare.every(SHIPPED, Store(tmp_path))}
+    assert found[whole.name] == tmp_path and found[damaged.name] == SHIPPED.folder
+    assert set(found) == {place.name for place in SHIPPED.folder.glob("[!.]*")}
+    assert compare.every(Store(tmp_path / "none")) == []
+
+
+def test_a_models_name_becomes_columns():
+    frame = compare.tidy(compare.every(SHIPPED)).set_index("model")
+    assert frame.loc["CNN5-256-0.25", ["k", "n", "p"]].tolist() == [5, 256, 0.25]
+    assert frame.loc["ANN-Juan-0.1", ["k", "n", "p"]].isna().tolist() == [True, True, False]
+
+
+def test_two_recipes_differ_where_they_were_made_to_differ():
+    one = Recipe("CNN3-512-0.1")
+    two = {"a": one, "b": replace(one, lr=0.01, batch=9)}
+    a, b = (Run(recipe, FOLDER / name, None, {}) for name, recipe in two.items())
+    table = compare.differences(a, b).set_index("field")
+    assert table.to_dict("index") == {"batch": {"a": 500, "b": 9}, "lr": {"a": 0.001, "b": 0.01}}
+    assert compare.differences(a, a).empty
+
+
+def test_mcnemars_test_is_the_binomial_test_of_the_images_on_which_two_models_part():
+    only_a, only_b, p = compare.mcnemar(*RIGHT)
+    assert (only_a, only_b) == (sum(RIGHT[0] > RIGHT[1]), sum(RIGHT[1] > RIGHT[0]))
+    assert p == pytest.approx(binomtest(int(only_a), int(only_a + only_b)).pvalue)
+    assert compare.mcnemar(RIGHT[0], RIGHT[0]) == (0, 0, 1.0)
+
+
+def test_a_confusion_counts_the_true_class_in_its_row():
+    answers = pd.DataFrame({"label": [3, 3, 9], "predicted": [3, 7, 0]})
+    counts = compare.confusion(answers)
+    assert counts.sum() == 3 and counts[3, 3] == counts[3, 7] == counts[9, 0] == 1

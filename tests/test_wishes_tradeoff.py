@@ -1,0 +1,79 @@
+"""What accuracy costs: seconds by the clock or by operations, the front by its definition, patience by hand."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fmnist_lib import models
+from fmnist_lib.commands.reference import FOLDER
+from fmnist_lib.press import charts
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import compare, results, tradeoff
+
+FRAME = results.frame(compare.every(Store(FOLDER / "runs")))
+MEASURED = {"CNN3-512-0.1": 9.5, "ANN-Juan-0.25": 0.9}
+POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=12)
+
+
+def table():
+    return tradeoff.systems(FRAME, MEASURED, 10_000).set_index("model")
+
+
+def test_a_system_that_was_timed_takes_its_epochs_times_its_seconds():
+    best = FRAME[FRAME["role"] == "search"].set_index("model")["best_epoch"]
+    for model, seconds in MEASURED.items():
+        assert table().loc[model, "seconds"] == pytest.approx(best[model] * seconds)
+        assert table().loc[model, "clock"] == "measured"
+
+
+def test_another_takes_as_many_times_longer_an_epoch_as_it_has_operations_and_one_of_no_timed_family_is_left_out():
+    row, flop = (
+        table().loc["CNN5-128-0.1"],
+        [sum(models.flop(models.build(m))) for m in ("CNN5-128-0.1", "CNN3-512-0.1")],
+    )
+    assert row["seconds"] / row["epochs"] == pytest.approx(9.5 * flop[0] / flop[1])
+    assert row["clock"] == "by operations" and np.isnan(table().loc["CNN-Nahuel", "seconds"])
+
+
+def test_test_accuracies_are_the_retrainings_and_missing_where_there_is_none():
+    again = FRAME[FRAME["test_accuracy"].notna()].set_index("model")["test_accuracy"]
+    assert table()["test"].dropna().to_dict() == again.to_dict() and table()["test"].isna().sum() == 15 - len(again)
+
+
+@given(POINTS)
+def test_the_front_is_what_a_sweep_from_the_cheapest_finds(points):
+    frame = pd.DataFrame(points, columns=["cost", "accuracy"])
+    kept, best = set(), -1
+    for cost in sorted(frame["cost"].unique()):
+        top = max(accuracy for c, accuracy in points if c == cost)
+        kept, best = (kept | {(cost, top)}, top) if top > best else (kept, best)
+    found = tradeoff.front(frame, "cost")
+    assert set(found.itertuples(index=False, name=None)) == kept and found["cost"].is_monotonic_increasing
+
+
+def test_a_system_whose_cost_is_unknown_is_on_no_front():
+    frame = pd.DataFrame({"model": ["a", "b"], "cost": [1.0, np.nan], "accuracy": [1.0, 9.0]})
+    assert list(tradeoff.front(frame, "cost")["model"]) == ["a"]
+
+
+def test_patience_loses_the_accuracy_of_a_later_and_lower_minimum_and_saves_the_epochs_after_its_end():
+    first = pd.DataFrame({"val_loss": [3, 2, 2.5, 2.4, 1, 9], "val_accuracy": [0.1, 0.5, 0.6, 0.6, 0.75, 0.2]})
+    second = pd.DataFrame({"val_loss": [1.0, 2, 3, 4], "val_accuracy": [0.9, 0.8, 0.8, 0.8]})
+    curve = tradeoff.patience_curve([first, second], (2, 3)).set_index("patience")
+    assert curve.loc[2, ["saved", "lost", "worst", "n"]].tolist() == pytest.approx([30.0, 12.5, 25.0, 2])
+    assert curve.loc[3, ["saved", "lost", "worst"]].tolist() == pytest.approx([0.0, 0.0, 0.0])
+
+
+def test_the_chart_of_patience_has_a_point_a_patience_in_both_lines_and_names_those_asked_for():
+    curve = pd.DataFrame({"patience": [3, 4], "saved": [50.0, 40.0], "lost": [1.0, 0.5], "worst": [2.0, 1.5]})
+    ax = charts.patience(plt.subplots()[1], curve)
+    drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
+    assert drawn["mean"] == [1.0, 0.5] and drawn["the training that loses most"] == [2.0, 1.5]
+    assert [text.get_text() for text in ax.texts] == ["3"]
+    plt.close("all")
