@@ -1,0 +1,71 @@
+"""What k, n and p do, each and together: the grid of Table I as a 2×3×2 factorial with the seed as a group."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+from statsmodels.regression.mixed_linear_model import MixedLM
+from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+from fmnist_lib import UserError
+from fmnist_lib.recipe import parse
+from fmnist_lib.study.paper import GRID, TABLE_1
+
+CONTRASTS = {  # of each factor by its levels; a coefficient is a difference of means
+    "k": {"k: 3 − 5": (0.5, -0.5)},
+    "n": {"n: 512 − 128": (-0.5, 0, 0.5), "n: 256 − mean of 128 and 512": (-1 / 3, 2 / 3, -1 / 3)},
+    "p": {"p: 0.25 − 0.1": (-0.5, 0.5)},
+}
+
+
+def design() -> pd.DataFrame:
+    """Return the contrasts of every effect, a row a model of Table I: means, main effects, products of them.
+
+    A product's coefficient is the difference that the one makes to the other's.
+    """
+    levels = [parse(model)[1] for model in TABLE_1]
+    coded = {
+        factor: {
+            name: np.array([values[GRID[factor].index(of[factor])] for of in levels]) for name, values in each.items()
+        }
+        for factor, each in CONTRASTS.items()
+    }
+    columns = {"mean": np.ones(len(levels))}
+    for count in (1, 2, 3):
+        for factors in itertools.combinations(coded, count):
+            for names in itertools.product(*(coded[factor] for factor in factors)):
+                values = [coded[factor][name] for factor, name in zip(factors, names, strict=True)]
+                columns[" × ".join(names)] = np.prod(values, axis=0)
+    return pd.DataFrame(columns, index=list(TABLE_1))
+
+
+def effects(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Return a row an effect of k, n and p on a score: estimate, low, high, p-value, n (seeds).
+
+    ``scores`` has a row a seed and a column a model; seeds that lack one of the twelve drop out. The mixed model has
+    every effect and product fixed and the seed random (REML; intervals are Wald's). One seed has estimates alone, and
+    so have seeds without any spread; UserError without a seed that has all twelve.
+    """
+    coded, whole = design(), scores[list(TABLE_1)].dropna()
+    if whole.empty:
+        raise UserError("no seed has all twelve models of Table I", "train the whole grid of at least one seed")
+    estimate = np.linalg.solve(coded.to_numpy(), whole.mean().to_numpy())
+    table = pd.DataFrame({"estimate": estimate, "low": np.nan, "high": np.nan, "p": np.nan}, index=coded.columns)
+    if len(whole) > 1 and not np.allclose(whole.sub(whole.mean(axis=1), axis=0).std(ddof=1), 0):
+        error = _errors(whole, coded)
+        half = norm.ppf(0.5 + level / 2) * error
+        table = table.assign(low=estimate - half, high=estimate + half, p=2 * norm.sf(np.abs(estimate) / error))
+    return table.assign(n=len(whole)).drop(index="mean").rename_axis("effect")
+
+
+def _errors(whole: pd.DataFrame, coded: pd.DataFrame) -> np.ndarray:
+    """Return the standard errors of the fixed effects."""
+    model = MixedLM(
+        whole.to_numpy().ravel(), np.tile(coded.to_numpy(), (len(whole), 1)), np.repeat(np.arange(len(whole)), 12)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # seeds that do not differ: a variance of 0, on its edge
+        warnings.simplefilter("ignore", UserWarning)
+        return model.fit(reml=True).bse_fe
