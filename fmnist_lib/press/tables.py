@@ -32,6 +32,24 @@ def scores_as_text(table: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
     return pd.DataFrame(columns, index=table.index.rename("Model"))
 
 
+def numbers_as_text(found: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
+    """Write `study.certainty.numbers`, a row a model: for each score the paper's value, our mean, one more run, t."""
+    columns = {}
+    for name, head, digits in (
+        ("epoch", "Best epoch", 0),
+        ("loss", "Loss", loss_digits),
+        ("accuracy", "Accuracy [%]", 2),
+    ):
+        rows = found[found["score"] == name].set_index("model")
+        columns[head, "paper"] = [number(value, digits) for value in rows["paper"]]
+        columns[head, "mean"] = [number(value, digits + (name == "epoch")) for value in rows["mean"]]
+        ends = zip(rows["least"], rows["most"], strict=True)
+        columns[head, "one more run"] = [f"{number(low, digits)} … {number(high, digits)}" for low, high in ends]
+        columns[head, "t"] = [number(value, 1, sign="+") for value in rows["t"]]
+    columns["", "n"] = [str(n) for n in rows["n"]]
+    return pd.DataFrame(columns, index=rows.index.rename("Model"))
+
+
 def _ours(row: dict, name: str, digits: int) -> str:
     if row["n"] == 0 and row["diverged"]:
         return tr("diverged")

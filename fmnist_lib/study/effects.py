@@ -1,13 +1,10 @@
 """What k, n and p do, each and together: the grid of Table I as a 2×3×2 factorial with the seed as a group."""
 
 import itertools
-import warnings
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
-from statsmodels.regression.mixed_linear_model import MixedLM
-from statsmodels.tools.sm_exceptions import ConvergenceWarning
+from scipy.stats import t
 
 from fmnist_lib import UserError
 from fmnist_lib.recipe import parse
@@ -45,27 +42,34 @@ def effects(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Return a row an effect of k, n and p on a score: estimate, low, high, p-value, n (seeds).
 
     ``scores`` has a row a seed and a column a model; seeds that lack one of the twelve drop out. The mixed model has
-    every effect and product fixed and the seed random (REML; intervals are Wald's). One seed has estimates alone, and
-    so have seeds without any spread; UserError without a seed that has all twelve.
+    every effect and product fixed and the seed random. One seed has estimates alone, and so have seeds without any
+    spread; UserError without a seed that has all twelve.
     """
     coded, whole = design(), scores[list(TABLE_1)].dropna()
     if whole.empty:
         raise UserError("no seed has all twelve models of Table I", "train the whole grid of at least one seed")
-    estimate = np.linalg.solve(coded.to_numpy(), whole.mean().to_numpy())
+    inverse = np.linalg.inv(coded.to_numpy())
+    estimate = inverse @ whole.mean().to_numpy()
+    variance, freedom = residual(whole.to_numpy()) if len(whole) > 1 else (0.0, 0)
     table = pd.DataFrame({"estimate": estimate, "low": np.nan, "high": np.nan, "p": np.nan}, index=coded.columns)
-    if len(whole) > 1 and not np.allclose(whole.sub(whole.mean(axis=1), axis=0).std(ddof=1), 0):
-        error = _errors(whole, coded)
-        half = norm.ppf(0.5 + level / 2) * error
-        table = table.assign(low=estimate - half, high=estimate + half, p=2 * norm.sf(np.abs(estimate) / error))
+    if variance > 1e-18:
+        error = np.sqrt(variance / len(whole) * (inverse**2).sum(axis=1))
+        half = t.ppf(0.5 + level / 2, freedom) * error
+        p = 2 * t.sf(np.abs(estimate) / error, freedom)
+        table = table.assign(low=estimate - half, high=estimate + half, p=p)
     return table.assign(n=len(whole)).drop(index="mean").rename_axis("effect")
 
 
-def _errors(whole: pd.DataFrame, coded: pd.DataFrame) -> np.ndarray:
-    """Return the standard errors of the fixed effects."""
-    model = MixedLM(
-        whole.to_numpy().ravel(), np.tile(coded.to_numpy(), (len(whole), 1)), np.repeat(np.arange(len(whole)), 12)
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # seeds that do not differ: a variance of 0, on its edge
-        warnings.simplefilter("ignore", UserWarning)
-        return model.fit(reml=True).bse_fe
+def residual(cells: np.ndarray) -> tuple[float, int]:
+    """Return the mixed model's variance within seeds [seeds, models] and its degrees of freedom, by REML.
+
+    Of a whole grid it has a closed form: what neither the seed nor the model explains, pooled with what the seeds
+    differ by where that is the smaller (a seed's variance cannot be negative).
+    """
+    seeds, models = cells.shape
+    apart = cells.mean(axis=1) - cells.mean()
+    left = cells - cells.mean(axis=0) - apart[:, None]
+    within, between = (left**2).sum(), models * (apart**2).sum()
+    freedom = (seeds - 1) * (models - 1)
+    pooled = between / (seeds - 1) < within / freedom
+    return ((within + between) / (freedom + seeds - 1), freedom + seeds - 1) if pooled else (within / freedom, freedom)
