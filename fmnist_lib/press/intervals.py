@@ -5,7 +5,7 @@ Call `figures.use_style` first."""
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from fmnist_lib.press.figures import ABOVE, FAINT, GOLD, INK, NEUTRAL, colour, look, ticks
+from fmnist_lib.press.figures import ABOVE, DOUBLE, FAINT, GOLD, INK, NEUTRAL, colour, look, ticks
 from fmnist_lib.press.language import number, tr
 
 BAND = "#F3E7C9"  # behind intervals: the margin
@@ -55,24 +55,28 @@ def places(fig, frame):
         ax.plot(row["rank"], y, **look(row["model"]) | {"linestyle": ""})
         if np.isfinite(row["first"]):
             beside.barh(y, 100 * row["first"], color=colour(row["model"]), height=0.6)
-            beside.annotate(
-                number(100 * row["first"]), (100 * row["first"], y), (2, 0), None, "offset points", va="center"
-            )
+            share = number(100 * row["first"])
+            beside.annotate(share, (100 * row["first"], y), (2, 0), textcoords="offset points", va="center")
     (paper,) = ax.plot(frame["paper"], rows, "x", color=INK, markersize=5)
     ours = ax.plot([], [], "o-", color=NEUTRAL)[0]
     ax.legend([ours, paper], [tr("ours, 95 % interval"), tr("the paper")], ncols=2, **ABOVE)
     ax.set(xlabel=tr("Rank"), xlim=(0.5, len(frame) + 0.5))
     beside.set(xlabel=tr("First (%)"), xlim=(0, 115))
     beside.tick_params(axis="y", length=0)
-    _rows(ax, frame["model"])
+    _rows(ax, frame["model"]).xaxis.set_major_locator(MaxNLocator(integer=True))
     return fig
+
+
+def size(rows) -> tuple[float, float]:
+    """Return how wide and high [inches] the figure of a claim with these rows is drawn by `judged`."""
+    return DOUBLE, 0.4 + 0.25 * len(rows) + 0.4 * rows["unit"].nunique()
 
 
 def judged(fig, effect, rows):
     """Draw a claim: each part's effect in every seed and the rule's interval, before the shaded margin.
 
     ``effect`` has a row a seed and a column a part; ``rows`` are the claim's rows of the table of verdicts (part, kind,
-    margin, unit, mean, low, high, paper). Parts in different units get an axis each. 7.0 in wide, 0.5 + 0.3 in a part.
+    margin, unit, mean, low, high, paper). Parts in different units get an axis each. Its size is that of `size`.
     """
     groups = list(rows.groupby("unit", sort=False))
     axes = fig.subplots(len(groups), 1, squeeze=False, height_ratios=[len(group) for _, group in groups])[:, 0]
@@ -123,7 +127,7 @@ def waterfall(ax, frame, label):
         ax.barh(y, end - start, left=start, color=FAINT if total else GOLD, height=0.6)
         if not total and np.isfinite(row["low"]):
             ax.plot([start - row["low"], start - row["high"]], [y, y], "-", color=INK, linewidth=1)
-        text = number(row["size"] if total else -row["size"], 2, sign="+")
+        text = number(row["size"] if total else 0.0 - row["size"], 2, sign="+")
         far = np.nanmax([start, end, *([start - row["low"], start - row["high"]] if not total else [])])
         ax.annotate(text, (far, y), (4, 0), textcoords="offset points", va="center")
     ax.axvline(0, color=INK, linewidth=0.6)

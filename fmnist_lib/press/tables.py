@@ -4,8 +4,9 @@ import re
 
 import pandas as pd
 
-from fmnist_lib.press.language import number, tr
+from fmnist_lib.press.language import number, sentence, tr
 
+PART = "{part}: {mean} {unit}, between {low} and {high} at {level:.2f} % (n = {n}); in the paper {paper}."
 DIGITS = {"points": 2, "nats": 3, "epochs": 1, "log ratio": 2, "share": 2}  # decimals of an effect
 
 
@@ -71,6 +72,20 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         effect = f"{row['id']}. {tr(row['claim'])}{measured}"
         rows.append((effect, paper, ours, interval, str(row["n"]), "" if row["again"] else verdict(row["verdict"])))
     return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict"])
+
+
+def claim_as_markdown(rows: pd.DataFrame) -> str:
+    """Say a claim's rows of `study.claims.judge`: a line a part, then the verdict, or why there is none."""
+    lines = []
+    for row in rows[rows["part"] != ""].to_dict("records"):
+        digits = DIGITS.get(row["unit"], 0)
+        numbers = {name: number(row[name], digits, sign="+") for name in ("mean", "low", "high", "paper")}
+        about = {"part": row["part"], "unit": row["unit"], "n": row["n"], "level": 100 * row["level"]}
+        lines.append("- " + sentence(PART, **numbers, **about))
+        if row["seeds needed"] > 0:
+            lines[-1] += " " + sentence("By the variance seen, {n} seeds would decide it.", n=row["seeds needed"])
+    said = verdict(rows["verdict"].iloc[0])
+    return "\n".join([*lines, "", f"**{sentence('By the rule')}: {said}**"])
 
 
 def verdict(text: str) -> str:

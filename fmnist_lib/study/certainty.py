@@ -24,8 +24,8 @@ def numbers(scores: pd.DataFrame, papers: dict, level: float = 0.95) -> pd.DataF
             least, most = stats.prediction_interval(each, level)
             row = {"model": model, "score": score, "paper": value, "n": len(each), "low": low, "high": high}
             row |= {"mean": np.mean(each) if each else np.nan, "least": least, "most": most, "each": each}
-            row |= {"t": stats.prediction_t(value, each), "inside": least <= value <= most if len(each) > 1 else np.nan}
-            rows.append(row)
+            t = stats.prediction_t(value, each)  # nan from seeds that agree to the last bit: no spread, no distance
+            rows.append(row | {"t": t, "inside": least <= value <= most if np.isfinite(t) else np.nan})
     return pd.DataFrame(rows)
 
 

@@ -60,6 +60,20 @@ def effects(scores: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return table.assign(n=len(whole)).drop(index="mean").rename_axis("effect")
 
 
+def contrast(scores: pd.DataFrame, weights: pd.Series, level: float = 0.95) -> tuple[float, float]:
+    """Return the mixed model's interval of a contrast: a weight a model of Table I, which add up to 0.
+
+    (nan, nan) from fewer than two seeds that have all twelve.
+    """
+    whole = scores[list(TABLE_1)].dropna()
+    if len(whole) < 2:
+        return np.nan, np.nan
+    variance, freedom = residual(whole.to_numpy())
+    half = t.ppf(0.5 + level / 2, freedom) * np.sqrt(variance / len(whole) * (weights**2).sum())
+    middle = float((whole.mean() * weights[list(TABLE_1)]).sum())
+    return middle - half, middle + half
+
+
 def residual(cells: np.ndarray) -> tuple[float, int]:
     """Return the mixed model's variance within seeds [seeds, models] and its degrees of freedom, by REML.
 

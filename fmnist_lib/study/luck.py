@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_lib.runs.run import Run
+from fmnist_lib.study import stats
 from fmnist_lib.study.paper import paper_name
 
 
@@ -20,6 +21,20 @@ def answered(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
             table = tables.setdefault(paper_name(run.recipe.model), pd.DataFrame({"label": images["label"]}))
             table[run.folder.name] = images["predicted"]
     return tables
+
+
+def pairs(runs: Sequence[Run], model: str, other: str) -> pd.DataFrame:
+    """Compare two models seed by seed on the same test images (McNemar).
+
+    A row a split seed that has both: the images that only the one is right on, only the other, the exact p-value.
+    """
+    sets: dict[str, dict[int, np.ndarray]] = {model: {}, other: {}}
+    for run in runs:
+        if (name := paper_name(run.recipe.model)) in sets and (images := run.answers()) is not None:
+            sets[name][run.recipe.split_seed] = (images["predicted"] == images["label"]).to_numpy()
+    both = sorted(sets[model].keys() & sets[other].keys())
+    rows = [(seed, *stats.mcnemar(sets[model][seed], sets[other][seed])) for seed in both]
+    return pd.DataFrame(rows, columns=["split seed", f"only {model}", f"only {other}", "p"])
 
 
 def right(answers: pd.DataFrame) -> np.ndarray:
