@@ -4,8 +4,9 @@ import re
 
 import pandas as pd
 
-from fmnist_lib.press.language import number, tr
+from fmnist_lib.press.language import number, sentence, tr
 
+PART = "{part}: {mean} {unit}, between {low} and {high} at {level:.2f} % (n = {n}); in the paper {paper}."
 DIGITS = {"points": 2, "nats": 3, "epochs": 1, "log ratio": 2, "share": 2}  # decimals of an effect
 
 
@@ -32,6 +33,24 @@ def scores_as_text(table: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
     return pd.DataFrame(columns, index=table.index.rename("Model"))
 
 
+def numbers_as_text(found: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
+    """Write `study.certainty.numbers`, a row a model: for each score the paper's value, our mean, one more run, t."""
+    columns = {}
+    for name, head, digits in (
+        ("epoch", "Best epoch", 0),
+        ("loss", "Loss", loss_digits),
+        ("accuracy", "Accuracy [%]", 2),
+    ):
+        rows = found[found["score"] == name].set_index("model")
+        columns[head, "paper"] = [number(value, digits) for value in rows["paper"]]
+        columns[head, "mean"] = [number(value, digits + (name == "epoch")) for value in rows["mean"]]
+        ends = zip(rows["least"], rows["most"], strict=True)
+        columns[head, "one more run"] = [f"{number(low, digits)} … {number(high, digits)}" for low, high in ends]
+        columns[head, "t"] = [number(value, 1, sign="+") for value in rows["t"]]
+    columns["", "n"] = [str(n) for n in rows["n"]]
+    return pd.DataFrame(columns, index=rows.index.rename("Model"))
+
+
 def _ours(row: dict, name: str, digits: int) -> str:
     if row["n"] == 0 and row["diverged"]:
         return tr("diverged")
@@ -53,6 +72,20 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         effect = f"{row['id']}. {tr(row['claim'])}{measured}"
         rows.append((effect, paper, ours, interval, str(row["n"]), "" if row["again"] else verdict(row["verdict"])))
     return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict"])
+
+
+def claim_as_markdown(rows: pd.DataFrame) -> str:
+    """Say a claim's rows of `study.claims.judge`: a line a part, then the verdict, or why there is none."""
+    lines = []
+    for row in rows[rows["part"] != ""].to_dict("records"):
+        digits = DIGITS.get(row["unit"], 0)
+        numbers = {name: number(row[name], digits, sign="+") for name in ("mean", "low", "high", "paper")}
+        about = {"part": row["part"], "unit": row["unit"], "n": row["n"], "level": 100 * row["level"]}
+        lines.append("- " + sentence(PART, **numbers, **about))
+        if row["seeds needed"] > 0:
+            lines[-1] += " " + sentence("By the variance seen, {n} seeds would decide it.", n=row["seeds needed"])
+    said = verdict(rows["verdict"].iloc[0])
+    return "\n".join([*lines, "", f"**{sentence('By the rule')}: {said}**"])
 
 
 def verdict(text: str) -> str:

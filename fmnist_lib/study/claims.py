@@ -118,6 +118,11 @@ PARTS = [
 ]
 
 
+def effects(claim: str, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return a claim's effect in each seed (row), a column a part, from `results.by_seed`'s scores."""
+    return pd.DataFrame({part.words: part.effect(scores) for part in PARTS if part.claim == claim})
+
+
 def level(claim: str) -> float:
     """Return the level of a claim's intervals: 1 − 0.05/m, m the judged claims of its family (sentences, patterns)."""
     return 1 - 0.05 / len({part.claim for part in PARTS if part.claim[0] == claim[0]})

@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, bootstrap, permutation_test, t
+from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 SEEDS = 100_000  # more than anyone would train
+DRAWS = 20_000  # of a bootstrap, and the most sign flips that are not drawn but all counted
 
 
 def percent(share: float) -> float:
@@ -67,6 +69,68 @@ def seeds_needed(values, level: float, decided: Callable[[float, float], bool]) 
     counts = range(2, SEEDS + 1)
     found = bisect_left(counts, True, key=enough)
     return float(counts[found]) if found < len(counts) else np.nan
+
+
+def bca_interval(values, level: float = 0.95) -> tuple[float, float]:
+    """Return the bias-corrected and accelerated bootstrap interval of a mean over seeds (Efron, 1987).
+
+    (nan, nan) from fewer than two; the mean itself where all are equal.
+    """
+    values = np.asarray(values, float)
+    if len(values) < 2 or np.ptp(values) == 0:
+        return (values[0], values[0]) if len(values) > 1 else (np.nan, np.nan)
+    found = bootstrap((values,), np.mean, n_resamples=DRAWS, confidence_level=level, rng=np.random.default_rng(0))
+    return tuple(map(float, found.confidence_interval))
+
+
+def sign_flip(values, at: float = 0.0) -> float:
+    """Return the two-sided p-value that the mean is `at`, were each seed's sign as likely to be the other.
+
+    All flips are counted for up to 14 seeds; beyond, 20,000 are drawn. 1 from no seed.
+    """
+    apart = np.asarray(values, float) - at
+    if len(apart) < 2:  # one flip is its mirror image
+        return 1.0
+    rng = np.random.default_rng(0)
+    return float(permutation_test((apart,), np.mean, permutation_type="samples", n_resamples=DRAWS, rng=rng).pvalue)
+
+
+def mcnemar(right, right_too) -> tuple[int, int, float]:
+    """Compare two models on the same images: those that only the one is right on, only the other, the exact p-value."""
+    a, b = np.asarray(right, bool), np.asarray(right_too, bool)
+    table = [[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]]
+    p = mcnemar_test(table, exact=True).pvalue if (a != b).any() else 1.0
+    return int(table[0][1]), int(table[1][0]), float(p)
+
+
+def folds_interval(values, val_images: int, train_images: int, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a mean difference over folds, whose training images overlap; (nan, nan) from one.
+
+    The variance of a mean of J is that of the folds × (1/J + val/train), not 1/J (Nadeau and Bengio, 2003).
+    """
+    j = len(values)
+    if j < 2:
+        return np.nan, np.nan
+    half = t.ppf(0.5 + level / 2, j - 1) * np.std(values, ddof=1) * np.sqrt(1 / j + val_images / train_images)
+    return float(np.mean(values) - half), float(np.mean(values) + half)
+
+
+def prediction_interval(values, level: float = 0.95) -> tuple[float, float]:
+    """Return where one more run should lie: mean ± t · sd · √(1 + 1/n); (nan, nan) from fewer than two seeds."""
+    if len(values) < 2:
+        return np.nan, np.nan
+    half = t.ppf(0.5 + level / 2, len(values) - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values))
+    return float(np.mean(values) - half), float(np.mean(values) + half)
+
+
+def prediction_t(value: float, values) -> float:
+    """Return how far one run lies from what the others predict, in their sd · √(1 + 1/n): a t of n − 1 degrees.
+
+    nan from fewer than two others, and from others that are all equal.
+    """
+    if len(values) < 2 or np.ptp(values) == 0:
+        return np.nan
+    return float((value - np.mean(values)) / (np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values))))
 
 
 def with_intervals(table: pd.DataFrame, scores: pd.DataFrame, images: int) -> pd.DataFrame:

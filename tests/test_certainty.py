@@ -1,0 +1,251 @@
+"""Second opinions, effects of the grid, ranks, luck: each held against something that does not share its code."""
+
+import itertools
+import math
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import statsmodels.formula.api as smf
+from hypothesis import given
+from hypothesis import strategies as st
+from test_tables_stats import SLEEP, scored
+
+from fmnist_lib import UserError
+from fmnist_lib.runs import contents, record
+from fmnist_lib.runs.run import read
+from fmnist_lib.study import effects, luck, ranks, stats
+from fmnist_lib.study.paper import GRID, TABLE_1
+
+MODELS = list(TABLE_1)
+
+
+# Second opinions on one effect
+
+
+def test_the_bca_interval_is_the_one_that_its_formula_gives():
+    values = np.array([0.1, 0.3, 0.2, 1.9, 0.4, 0.0, 0.6, 0.2])
+    rng, n = np.random.default_rng(5), len(values)
+    draws = np.sort(rng.choice(values, (200_000, n)).mean(axis=1))
+    bias = scipy.stats.norm.ppf((np.mean(draws < values.mean()) + np.mean(draws <= values.mean())) / 2)
+    leave = values.mean() - np.array([np.delete(values, i).mean() for i in range(n)])  # the jackknife's skewness
+    a = (leave**3).sum() / (6 * (leave**2).sum() ** 1.5)
+    z = scipy.stats.norm.ppf([0.025, 0.975])
+    expected = np.quantile(draws, scipy.stats.norm.cdf(bias + (bias + z) / (1 - a * (bias + z))))
+    assert stats.bca_interval(values) == pytest.approx(expected, abs=0.02)
+    plain = np.quantile(draws, [0.025, 0.975])
+    assert stats.bca_interval(values)[1] > plain[1] + 0.03  # skewed, and so its interval
+
+
+@given(st.lists(st.integers(-6, 6), min_size=2, max_size=8), st.sampled_from([0, 1]))
+def test_the_sign_flip_counts_the_flips_whose_mean_is_at_least_as_far(values, at):
+    apart = np.array(values, float) - at
+    sums = [abs(np.dot(signs, apart)) for signs in itertools.product((1, -1), repeat=len(apart))]
+    assert stats.sign_flip(values, at) == pytest.approx(np.mean(np.array(sums) >= abs(apart.sum()) - 1e-9))
+
+
+def test_the_sign_flip_of_students_example_is_near_its_t_test_and_twenty_seeds_are_drawn():
+    assert stats.sign_flip(SLEEP) == 4 / 2**10  # nine gain and one neither gains nor loses
+    many = np.random.default_rng(1).normal(0.5, 1, 20)
+    assert stats.sign_flip(many) == pytest.approx(scipy.stats.ttest_1samp(many, 0).pvalue, abs=0.02)
+    assert stats.sign_flip(many) == stats.sign_flip(many)
+
+
+def test_mcnemar_is_the_exact_binomial_of_the_images_on_which_they_differ():
+    a = np.array([1] * 70 + [1] * 12 + [0] * 3 + [0] * 15)
+    b = np.array([1] * 70 + [0] * 12 + [1] * 3 + [0] * 15)
+    assert stats.mcnemar(a, b) == (12, 3, pytest.approx(scipy.stats.binomtest(3, 15).pvalue))
+    assert stats.mcnemar(b, a)[:2] == (3, 12)
+    assert stats.mcnemar(a, a) == (0, 0, 1.0)
+
+
+def test_folds_are_corrected_for_the_images_that_they_share():
+    values, n = [0.3, 0.5, 0.1, 0.4, 0.2, 0.6], 6  # d̄ / √((1/J + n_val/n_train) s²), J = 6: 10,000 against 50,000
+    low, high = stats.folds_interval(values, 10_000, 50_000)
+    half = scipy.stats.t.ppf(0.975, n - 1) * math.sqrt((1 / 6 + 1 / 5) * np.var(values, ddof=1))
+    assert (low, high) == pytest.approx((0.35 - half, 0.35 + half))
+    assert stats.folds_interval(values, 0, 50_000) == pytest.approx(stats.mean_interval(values))
+
+
+def test_a_prediction_interval_holds_one_more_run_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    tries = [rng.normal(92, 0.2, 6) for _ in range(1500)]
+    intervals = [stats.prediction_interval(values[:5], 0.9) for values in tries]
+    held = np.mean([low < values[5] < high for values, (low, high) in zip(tries, intervals, strict=True)])
+    assert held == pytest.approx(0.9, abs=0.025)
+    ts = [stats.prediction_t(values[5], values[:5]) for values in tries]
+    assert scipy.stats.kstest(ts, scipy.stats.t(4).cdf).pvalue > 0.01
+
+
+@pytest.mark.parametrize("values", [[], [0.3]])
+def test_from_fewer_than_two_seeds_no_second_opinion_says_anything(values):
+    for interval in (stats.bca_interval(values), stats.prediction_interval(values), stats.folds_interval(values, 1, 5)):
+        assert np.isnan(interval).all()
+    assert stats.sign_flip(values) == 1.0 and math.isnan(stats.prediction_t(1.0, values))
+
+
+def test_seeds_that_agree_have_a_defined_second_opinion():
+    values = [0.2] * 4
+    assert stats.bca_interval(values) == stats.prediction_interval(values) == pytest.approx((0.2, 0.2))
+    assert stats.sign_flip(values) == 2 / 2**4 and stats.sign_flip([0.0] * 4) == 1.0
+    assert math.isnan(stats.prediction_t(0.3, values))
+
+
+# Effects of k, n and p
+
+
+def grid_of(seeds=6, noise=0.2, **known):
+    """Make up a score of the twelve models: a seed's own level, noise, and known effects of (k, n, p)."""
+    rng = np.random.default_rng(seeds)
+    cells = {f"CNN{k}-{n}-{p:g}": (k, n, p) for k, n, p in itertools.product(*GRID.values())}
+    scores = pd.DataFrame({name: [92.0] * seeds for name in MODELS})
+    for name, (k, n, p) in cells.items():
+        scores[name] += known.get("k", 0) * (k == 3) + known.get("n", 0) * (n == 512) + known.get("p", 0) * (p == 0.25)
+        scores[name] += known.get("kp", 0) * (k == 3 and p == 0.25)
+    return scores + noise * rng.normal(size=scores.shape) + rng.normal(size=(seeds, 1))
+
+
+def test_effects_are_the_differences_that_were_put_in():
+    found = effects.effects(grid_of(2, noise=0, k=0.8, n=0.3, p=-0.2, kp=0.4))["estimate"]
+    assert found["k: 3 − 5"] == pytest.approx(0.8 + 0.4 / 2)
+    assert found["p: 0.25 − 0.1"] == pytest.approx(-0.2 + 0.4 / 2)
+    assert found["n: 512 − 128"] == pytest.approx(0.3)
+    assert found["n: 256 − mean of 128 and 512"] == pytest.approx(-0.15)
+    assert found["k: 3 − 5 × p: 0.25 − 0.1"] == pytest.approx(0.4)
+    assert len(found) == 11 and found.drop(found.index[:5]).abs().max() > 0.39
+
+
+@pytest.mark.parametrize("level", [1.0, 0.0])  # of the seeds; without one of its own, its variance is on its edge, 0
+def test_effects_and_their_errors_are_those_of_statsmodels_mixed_model(level):
+    scores = grid_of(k=0.5, p=0.1)
+    scores = scores.sub((1 - level) * scores.mean(axis=1), axis=0)
+    long = scores.rename_axis("seed").reset_index().melt("seed", var_name="model")
+    long[["k", "n", "p"]] = long["model"].str.extract(r"CNN(\d)-(\d+)-(.+)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = smf.mixedlm("value ~ C(k, Sum) * C(n, Sum) * C(p, Sum)", long, groups="seed").fit()
+    found = effects.effects(scores).loc["k: 3 − 5"]
+    assert found["estimate"] == pytest.approx(2 * fit.params["C(k, Sum)[S.3]"])
+    freedom = 55 if level else 60  # five seeds' worth of eleven; and those of the seeds
+    half = scipy.stats.t.ppf(0.975, freedom) * 2 * fit.bse["C(k, Sum)[S.3]"]
+    assert (found["low"], found["high"]) == pytest.approx(
+        (found["estimate"] - half, found["estimate"] + half), rel=1e-3
+    )
+    t = scipy.stats.t.ppf(0.975, freedom) * found["estimate"] / half
+    assert found["p"] == pytest.approx(2 * scipy.stats.t.sf(t, freedom), rel=0.05)
+
+
+def test_one_seed_or_seeds_alike_have_effects_without_intervals_and_none_is_refused():
+    for scores in (grid_of(1), pd.concat([grid_of(1)] * 3, ignore_index=True)):
+        found = effects.effects(scores)
+        assert found["estimate"].notna().all() and found[["low", "high", "p"]].isna().all(axis=None)
+    lacking = grid_of(3)
+    lacking.loc[1, "CNN5-128-0.1"] = np.nan
+    assert (effects.effects(lacking)["n"] == 2).all()
+    with pytest.raises(UserError, match="no seed has all twelve"):
+        effects.effects(grid_of(1).assign(**{"CNN5-128-0.1": np.nan}))
+
+
+# Ranks
+
+
+def test_the_probability_of_being_first_is_that_of_all_ways_to_draw_the_seeds():
+    scores = pd.DataFrame({"a": [3.0, 0.0, 1.0], "b": [2.0, 2.0, 0.9], "c": [0.0, 0.5, 0.0]})
+    first = {name: 0.0 for name in scores}
+    for drawn in itertools.product(range(3), repeat=3):
+        means = scores.iloc[list(drawn)].mean()
+        best = means.index[np.isclose(means, means.max())]
+        for name in best:
+            first[name] += 1 / len(best) / 27
+    found = ranks.ranks(scores)
+    assert found["first"].to_dict() == pytest.approx(first, abs=0.02)
+    assert found["rank"].to_dict() == {"b": 1, "a": 2, "c": 3} and list(found.index) == ["b", "a", "c"]
+    assert found.loc["b", ["low", "high"]].tolist() == [1, 2] and found.loc["c", "low"] == 2
+    pd.testing.assert_frame_equal(found, ranks.ranks(scores))
+
+
+def test_a_rank_from_one_seed_has_no_interval_and_models_alike_share_the_first_place():
+    one = ranks.ranks(pd.DataFrame({"a": [1.0, np.nan], "b": [2.0, 3.0]}))
+    assert (
+        one["rank"].tolist() == [1, 2] and one[["low", "high", "first"]].isna().all(axis=None) and one["n"].eq(1).all()
+    )
+    alike = ranks.ranks(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}))
+    assert alike["first"].tolist() == [0.5, 0.5] and alike["rank"].tolist() == [1, 1]
+
+
+def test_an_order_like_the_seeds_surprises_nobody_and_the_reverse_does():
+    scores = pd.DataFrame(np.arange(12.0)[::-1] + 0.5 * np.random.default_rng(0).normal(size=(9, 12)), columns=MODELS)
+    order = pd.Series(np.arange(12.0)[::-1], MODELS)
+    tau, each, p = ranks.agreement(scores, order)
+    assert tau > 0.9 and len(each) == 9 and p > 0.1
+    tau, _, p = ranks.agreement(scores, -order)
+    assert tau == pytest.approx(-1, abs=0.1) and p == 0.1  # the least of ten
+    rest = pd.concat([scores.iloc[1:], order.to_frame().T])
+    expected = scipy.stats.kendalltau(scores.iloc[0], rest.mean()).statistic
+    assert ranks.agreement(scores, order)[1][0] == pytest.approx(expected)
+    assert math.isnan(ranks.agreement(scores.head(1), order)[0])
+
+
+def test_an_order_that_is_one_more_seed_is_called_surprising_no_more_often_than_it_should():
+    rng = np.random.default_rng(3)
+    level = np.linspace(0, 0.5, 12)
+    ps = []
+    for _ in range(80):
+        drawn = pd.DataFrame(level + 0.3 * rng.normal(size=(10, 12)), columns=MODELS)
+        ps.append(ranks.agreement(drawn.iloc[1:], drawn.iloc[0])[2])
+    assert np.mean(np.array(ps) <= 0.1) == pytest.approx(0.1, abs=0.09)
+
+
+# Luck
+
+
+def made_up_answers(images=20_000, seeds=8, shared=0.0, start=0):
+    """Draw which networks are right: image by image on its own, and by a level of the network's own."""
+    rng = np.random.default_rng(start)
+    p = np.clip(rng.beta(4, 0.4, size=(images, 1)) + shared * rng.normal(size=(1, seeds)), 0, 1)
+    return rng.random((images, seeds)) < p, p.mean(axis=1)
+
+
+def test_the_spread_is_taken_apart_as_it_was_put_together():
+    tries = [made_up_answers(4000, start=i) for i in range(40)]
+    found = pd.DataFrame([luck.spread(right) for right, _ in tries])
+    p = tries[0][1]
+    assert (found["images"] ** 2).mean() ** 0.5 == pytest.approx(100 * math.sqrt(np.mean(p * (1 - p)) / 4000), rel=0.05)
+    assert (found["seen"] ** 2).mean() ** 0.5 == pytest.approx((found["images"] ** 2).mean() ** 0.5, rel=0.15)
+    assert found["test set"].mean() == pytest.approx(100 * math.sqrt(np.var(p) / 4000), rel=0.05)
+    apart = luck.spread(made_up_answers(shared=0.02)[0])
+    assert apart["networks"] == pytest.approx(2.0, rel=0.6) and apart["networks"] > 5 * apart["images"]
+
+
+def test_the_agreement_is_the_share_of_pairs_and_one_seed_has_no_spread():
+    right, _ = made_up_answers(300, 4)
+    pairs = [np.mean(right[:, i] == right[:, j]) for i, j in itertools.combinations(range(4), 2)]
+    assert luck.spread(right)["agreement"] == pytest.approx(np.mean(pairs))
+    alone = luck.spread(right[:, :1])
+    assert alone.pop("seeds") == 1 and np.isnan(list(alone.values())).all()
+    same = luck.spread(np.repeat(right[:, :1], 3, axis=1))
+    assert same["seen"] == same["images"] == 0 and same["agreement"] == 1
+
+
+def test_the_images_that_every_network_gets_wrong_are_told_with_what_most_take_them_for(tmp_path):
+    label = np.array([0, 1, 2, 3])
+    said = {"ANN-Juan-0.1": [[0, 2, 3, 5], [0, 2, 3, 3]], "CNN-Nahuel": [[4, 2, 4, 3], [0, 2, 3, 3]]}
+    runs = []
+    for model, answers in said.items():
+        for seed, predicted in enumerate(answers):
+            run = scored(tmp_path, model, seed)
+            images = pd.DataFrame({"label": label, "predicted": predicted, "probability": 0.9, "loss": 0.2})
+            whole = pd.concat([images, images.iloc[[0] * 9996].assign(predicted=0)], ignore_index=True)
+            run.attach(record.TEST, contents.pack_answers(whole))
+            runs.append(read(run.folder))
+    answers = luck.answered([*runs, scored(tmp_path, "CNN5-128-0.1")])
+    assert list(answers) == ["ANN-Juan", "CNN-Nahuel"] and len(answers["ANN-Juan"].columns) == 3
+    found = luck.shared_mistakes(answers)
+    assert list(found.index) == [1, 2] and found["predicted"].tolist() == [2, 3]
+    assert found["share"].tolist() == [1.0, 0.75] and found["label"].tolist() == [1, 2]
+    assert luck.shared_mistakes({}).empty
+    assert luck.spreads(answers).loc["CNN-Nahuel", "seen"] == pytest.approx(
+        100 * np.std([0.9997, 0.9998], ddof=1), rel=1e-6
+    )
