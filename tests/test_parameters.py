@@ -152,8 +152,8 @@ REFUSED = {
     "timestamp": "k: !!timestamp x", "bool": "shuffle: !!bool x", "a tag": "k: ! 3", "an own tag": "k: !mine 3",
     "twice": "k: 3\nn: 1\nk: 5", "twice in depth": "k: {a: 1, a: 1}", "anchor": "k: &a 3", "alias": "k: *a",
     "itself": "k: &a [*a]", "deep": "k: " + "[" * 9 + "]" * 9, "deeper": "k: " + "[" * 15_000,
-    "long": "k: " + "3" * 10**6, "two": "k: 3\n---\nk: 5", "digits": "k: " + "9" * 5000, "hexadecimal": "k: 0x" + "f" * 19_000,
-    "a control": "k: '\0'",
+    "long": "k: " + "3" * 10**6, "two": "k: 3\n---\nk: 5", "digits": "k: " + "9" * 5000,
+    "hexadecimal": "k: 0x" + "f" * 19_000, "a control": "k: '\0'",
 }  # fmt: skip
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join(9 * ['*' + before])}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
