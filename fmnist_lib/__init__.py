@@ -40,7 +40,8 @@ def short(text: object, most: int = 200) -> str:
     """Return what others wrote as one printable line of at most so many characters, its middle left out."""
     line, end = str(text), most // 4
     line = line if len(line) <= most else f"{line[: most - end - 3]} … {line[-end:]}"
-    return "".join(sign if sign.isprintable() else " " for sign in line)  # no second line, no orders to a terminal
+    line = " ".join(part.strip() for part in line.splitlines())
+    return "".join(sign if sign.isprintable() else " " for sign in line)  # no orders to a terminal
 
 
 class UserError(Exception):

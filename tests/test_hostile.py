@@ -64,7 +64,7 @@ def test_a_picture_of_any_named_format_is_read_whatever_its_name(tmp_path, kind)
 
 
 def test_no_program_is_started_for_a_picture_of_another_format(tmp_path, monkeypatch):
-    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", pytest.exit)
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", pytest.fail)
     refused(read, tmp_path, saved(Image.fromarray(GARMENT), "EPS"), said="cannot identify")
     read(tmp_path, saved(GARMENT))
     for kind in ("PPM", "TGA", "PCX", "ICO", "JPEG2000", "DDS", "SGI"):

@@ -129,8 +129,7 @@ def read_file(path: Path) -> dict:
     try:
         values = plain_yaml.load(files.read_file(Path(path), 4 * plain_yaml.MOST).decode())
     except (OSError, yaml.YAMLError, ValueError) as error:
-        cause = f"cannot read {path}: {short(' '.join(str(error).split()))}"
-        raise UserError(cause, "name a file such as params/quick.yaml") from error
+        raise UserError(f"cannot read {path}: {short(error)}", "name a file such as params/quick.yaml") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no parameters", "write one `name: value` a line, as in params/quick.yaml")
     return values
