@@ -36,12 +36,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def short(text: object, most: int = 200) -> str:
+    """Return what others wrote as one printable line of at most so many characters, its middle left out."""
+    line, end = str(text), most // 4
+    line = line if len(line) <= most else f"{line[: most - end - 3]} … {line[-end:]}"
+    line = " ".join(part.strip() for part in line.splitlines())
+    return "".join(sign if sign.isprintable() else " " for sign in line)  # no orders to a terminal
+
+
 class UserError(Exception):
     """An error that the user can mend: what is wrong in one line, and how to fix it in another."""
 
     def __init__(self, cause: str, fix: str):
-        super().__init__(cause, fix)
-        self.cause, self.fix = cause, fix
+        self.cause, self.fix = short(cause, 2_000), short(fix, 2_000)
+        super().__init__(self.cause, self.fix)
 
     def __str__(self) -> str:
         return f"{self.cause}\nFix: {self.fix}"

@@ -1,10 +1,12 @@
 """The command line: ``python -m fmnist_lib report``, ``reference``, ``verify``, ``predict``, ``runs``, ``fetch``."""
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
 
-from fmnist_lib import UserError
+from fmnist_lib import UserError, short
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,21 +43,38 @@ def main(arguments: list[str] | None = None) -> int:
     fetch.set_defaults(run=run_fetch)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parser.parse_args(arguments)
+    sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text
     try:
         options.run(options)
+        sys.stdout.flush()  # here a full disk or a closed pipe shows
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+        return _stopped(f"Error: {error}", 1)
+    except OSError as error:  # of a file, or of what is printed
+        fix = "see that all it writes to is there and has room, then run the same command again: what is done is kept"
+        return _stopped(f"Error: {UserError(f'{type(error).__name__}: {error}', fix)}", 1)
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on where it stopped.", file=sys.stderr)
-        return 130
+        return _stopped("Stopped. The same command goes on where it stopped.", 130)
     return 0
+
+
+def _stopped(message: str, code: int) -> int:
+    """Say on stderr why the command ends, and return its code; what cannot be printed any more is dropped."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except OSError:  # else Python tries once more, and says so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 def run_report(options):
     """Make a report and say where it is."""
     from fmnist_lib.commands import report
 
+    names = [name for name, _ in options.p]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"-p {short(twice)} is given twice", "give it once; several values are a list, as '[3, 5]'")
     folder = report.make(options.file, dict(options.p))
     print(f"Done: {folder / 'report.html'} and report.pdf")
 
@@ -86,7 +105,7 @@ def run_predict(options):
     run = reference.winner()
     for path in options.pictures:
         (likely,) = predict.classify(run, predict.picture(path, options.invert))
-        print(f"{path}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in likely[:3])}")
+        print(f"{short(path)}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in likely[:3])}")
 
 
 def run_runs(options):
@@ -94,6 +113,8 @@ def run_runs(options):
     from fmnist_lib.runs.store import Store
 
     store = Store(options.runs_dir)
+    if (options.runs_dir or options.what == "verify") and not store.folder.is_dir():
+        raise UserError(f"there is no folder {store.folder}", "name the folder of runs, or train some")
     if options.what == "verify":
         count, errors = store.verify()
         for error in errors:

@@ -5,13 +5,14 @@ from (`runs.download`), they are compared with `FILES` whenever they are read.
 """
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.recipe import IMAGES
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -37,8 +38,8 @@ def load(part: Literal["train", "test"], device="cpu", data_dir: Path | str | No
 
 
 def _pixels(path: Path, header: int) -> Tensor:
-    content = path.read_bytes() if path.exists() else None
-    if fault := fault_of(path.name, content):
+    content, fault = read_raw(path)
+    if fault:
         fix = f'run python -c "from fmnist_lib.runs import download; download.fetch({str(path.parent)!r})"'
         raise UserError(f"{path} is not the data set's: {fault}", fix)
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header)
@@ -65,15 +66,29 @@ def _shuffled(seed):
 
 def raw_folder(data_dir: Path | str | None) -> Path:
     """Return the folder of the raw files; by default that of the project."""
-    folder = Path(data_dir or ROOT / "data").expanduser().absolute()
+    try:
+        folder = Path(data_dir or ROOT / "data").expanduser().absolute()
+    except RuntimeError as error:  # the home of nobody
+        raise UserError(f"data_dir = {short(data_dir)}: {error}", "write the folder's path in full") from error
     return folder if folder.parts[-2:] == ("FashionMNIST", "raw") else folder / "FashionMNIST" / "raw"
 
 
-def fault_of(name: str, content: bytes | None) -> str | None:
+def read_raw(path: Path) -> tuple[bytes, str | None]:
+    """Return what a raw file holds, and what is wrong with it: None if it is exactly the data set's.
+
+    No more is read than that, and nothing of what is no regular file: a pipe would wait, a device never end.
+    """
+    if not path.is_file():
+        return b"", "no regular file" if os.path.lexists(path) else "missing"
+    with path.open("rb") as file:
+        content = file.read(FILES[path.name][0] + 1)
+    return content, fault_of(path.name, content)
+
+
+def fault_of(name: str, content: bytes) -> str | None:
     """Say what is wrong with a raw file's content, or None if it is exactly the data set's."""
-    if content is None:
-        return "missing"
     size, expected = FILES[name]
     found = hashlib.sha256(content).hexdigest()
-    wrong = f"{len(content):,} bytes with SHA-256 {found[:12]}…, expected {size:,} with {expected[:12]}…"
+    held = f"{len(content):,} bytes" if len(content) <= size else f"more than {size:,} bytes"
+    wrong = f"{held} with SHA-256 {found[:12]}…, expected {size:,} with {expected[:12]}…"
     return wrong if found != expected else None

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, fields
 
-from fmnist_lib import UserError
+from fmnist_lib import UserError, short
 from fmnist_lib.rules import FLAG, RATE, SEED, SHARE, Rule, one_of, required, whole
 
 NUMERICS = 2  # raised whenever a change to the engine changes the numbers it produces
@@ -102,7 +102,9 @@ def parse(model: str) -> tuple[str, dict]:
         return "cnn", {"k": int(match[1]), "n": int(match[2]), "p": float(match[3])}
     if match := re.fullmatch(r"ANN-Juan-(\d*\.?\d+)", str(model)):
         return "ann_juan", {"p": float(match[1])}
-    raise UserError(f"model = {model!r} is no model's name", "write CNN<k>-<n>-<p>, CNN-Nahuel or ANN-Juan-<p>")
+    raise UserError(
+        f"model = {short(repr(model))} is no model's name", "write CNN<k>-<n>-<p>, CNN-Nahuel or ANN-Juan-<p>"
+    )
 
 
 def canonical(model: str) -> str:

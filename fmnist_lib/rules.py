@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fmnist_lib import UserError
+from fmnist_lib import UserError, short
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Rule:
 def required(ok: bool, name: str, value, expected: str):
     """Return the value if it is ok; else raise UserError with the name, what was received and what was expected."""
     if not ok:
-        raise UserError(f"{name} = {value!r} ({type(value).__name__})", f"give {name} {expected}")
+        raise UserError(f"{name} = {short(repr(value))} ({type(value).__name__})", f"give {name} {expected}")
     return value
 
 

@@ -3,6 +3,7 @@
 import errno
 import gzip
 import hashlib
+import io
 import multiprocessing
 import os
 import random
@@ -11,9 +12,12 @@ import signal
 import socket
 import struct
 import subprocess
+import tarfile
 import tempfile
 import threading
 import time
+import tracemalloc
+import zlib
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +27,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_hostile import in_place_of, refused
 from torch.utils.data import random_split
 from torchvision.datasets import FashionMNIST
 
@@ -67,7 +72,7 @@ def isolated(monkeypatch, tmp_path):
     monkeypatch.setattr(download, "_from_apt", unreachable)
 
 
-def unreachable(_):
+def unreachable(*_, **__):
     raise OSError("unreachable")
 
 
@@ -153,10 +158,12 @@ def test_d4_another_data_set_of_the_same_sizes_and_headers_such_as_mnist_is_refu
 def test_d3_fetch_replaces_a_damaged_file_and_keeps_it_beside(debian, isolated, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "DEBIAN_FOLDER", debian)
     raw = download.fetch(tmp_path)
-    replace(raw / LABELS, b"damaged")
-    with pytest.warns(UserWarning, match=f"{LABELS}.damaged"):
-        download.fetch(tmp_path)
-    assert is_complete(raw) and (raw / f"{LABELS}.damaged").read_bytes() == b"damaged"
+    for i in (1, 2):  # nor does a second take the place of the first
+        replace(raw / LABELS, b"damaged %d" % i)
+        with pytest.warns(UserWarning, match=f"{LABELS}.damaged-{i}"):
+            download.fetch(tmp_path)
+        assert is_complete(raw) and (raw / f"{LABELS}.damaged-{i}").read_bytes() == b"damaged %d" % i
+    assert (raw / f"{LABELS}.damaged-1").read_bytes() == b"damaged 1"
 
 
 def test_d3_a_damaged_file_stays_until_a_good_one_is_there(folder, isolated):
@@ -303,8 +310,132 @@ def test_d2_a_full_disk_leaves_nothing_under_the_final_name_and_a_retry_succeeds
         patch.setattr(os, step, full)
         with pytest.raises(UserError, match=f"{RAW}.*No space left"):
             download.fetch(tmp_path)
-    assert not names_in(tmp_path / RAW)
+    assert {path.name for path in (tmp_path / RAW).iterdir()} == {".fetch.lock"}
     assert is_complete(download.fetch(tmp_path))
+
+
+# What is read is never more than the data set's
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "folder", "gigabytes", "nothing"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX files")
+def test_what_stands_in_the_place_of_a_raw_file_is_neither_waited_for_nor_read(debian, isolated, tmp_path, what):
+    (tmp_path / RAW).mkdir(parents=True)
+    in_place_of(tmp_path / RAW / LABELS, what)
+    expected = {"nothing": "missing", "gigabytes": "more than 18 bytes"}.get(what, "no regular file")
+    refused(data._pixels, tmp_path / RAW / LABELS, 8, said=expected)
+    refused(download.fetch, tmp_path, said=f"{LABELS} ({expected}")
+    shutil.copytree(debian, tmp_path / RAW, dirs_exist_ok=True)
+    assert is_complete(download.fetch(tmp_path))
+    assert os.path.lexists(tmp_path / RAW / f"{LABELS}.damaged-1") == (what != "nothing")
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "folder", "gigabytes"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX files")
+def test_what_stands_in_the_place_of_a_gz_file_is_neither_waited_for_nor_read(debian, isolated, tmp_path, what):
+    shutil.copytree(debian, tmp_path / RAW)
+    in_place_of(tmp_path / RAW / f"{LABELS}.gz", what)
+    refused(download.fetch, tmp_path, said="lacks")
+
+
+@pytest.mark.skipif(not shutil.which("true"), reason="POSIX")
+def test_a_bomb_in_a_gz_file_takes_little_memory(debian, isolated, tmp_path):
+    shutil.copytree(debian, tmp_path / RAW)
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(packer.compress(bytes(10**6)) for _ in range(100)) + packer.flush()
+    tracemalloc.start()
+    try:
+        data.FILES[LABELS] = 10**5, data.FILES[LABELS][1]  # as many packed bytes as are read at all
+        replace(tmp_path / RAW / f"{LABELS}.gz", bomb[: 10**5])
+        refused(download.fetch, tmp_path, said="more than 100,000 bytes")
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+
+
+def deb_of(members: dict, kind="xz", name=b"data.tar.xz") -> bytes:
+    """Write a Debian package, an `ar` archive, of these files: content by name, or a TarInfo by name."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=f"w:{kind}") as archive:
+        for path, content in members.items():
+            about = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(path)
+            about.size = 0 if about is content else len(content)
+            archive.addfile(about, None if about is content else io.BytesIO(content))
+    parts = {b"debian-binary": b"2.0\n", b"control.tar.xz": b"odd", name: file.getvalue()}
+    return b"!<arch>\n" + b"".join(
+        b"%-16b%-12d%-6d%-6d%-8d%-10d`\n%b%b" % (part, 0, 0, 0, 100644, len(held), held, b"\n" * (len(held) % 2))
+        for part, held in parts.items()
+    )
+
+
+@pytest.fixture
+def package(debian, isolated, monkeypatch, tmp_path_factory):
+    """Let apt download a package of these members and bytes, and return the data folder it is fetched into."""
+    started, unpacked = [], f".{download.DEBIAN_FOLDER}"
+    good = {f"{unpacked}/{path.name}": path.read_bytes() for path in debian.iterdir()}
+
+    def fetch(change=lambda good: deb_of(good)):
+        def call(command, folder, seconds):
+            started.append(command[0])
+            if "download" in command:
+                Path(folder, "dataset-fashion-mnist_1_all.deb").write_bytes(change(good))
+
+        place = tmp_path_factory.mktemp("data")
+        monkeypatch.setattr(download, "_call", call)
+        download.fetch(place)
+        assert set(started) == {"apt-get"}
+        return place / RAW
+
+    monkeypatch.setattr(download, "_from_apt", FROM_APT)
+    monkeypatch.setattr(download, "MOST", 2 * 10**7)
+    return fetch
+
+
+FROM_APT = download._from_apt
+
+
+def test_debians_package_is_unpacked_by_no_program_and_by_its_own_names_alone(package, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = tmp_path / "mine"
+    before.write_text("mine")
+    link = tarfile.TarInfo("./link")
+    link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path)
+    evil = {"./link": link, "./link/mine": b"evil", str(before): b"evil", "../mine": b"evil"}
+    assert is_complete(package(lambda good: deb_of(evil | good)))
+    assert before.read_text() == "mine" and [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def without(good, name=LABELS):
+    return {path: content for path, content in good.items() if name not in path}
+
+
+def linked(good):
+    link = tarfile.TarInfo(next(path for path in good if LABELS in path))
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    return without(good) | {link.name: link}
+
+
+BAD = {
+    "no archive": lambda good: b"evil", "no data": lambda good: deb_of(good, name=b"other.tar.xz"),
+    "cut": lambda good: deb_of(good)[:-5000], "a file missing": lambda good: deb_of(without(good)),
+    "a link": lambda good: deb_of(linked(good)), "not xz": lambda good: deb_of(good, "gz"),
+    "a bomb": lambda good: deb_of({"./zeros": bytes(3 * 10**7)} | good), "an empty one": lambda good: b"!<arch>\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", BAD.values(), ids=BAD)
+def test_a_bad_package_gives_nothing(package, change):
+    refused(package, change, said="apt (")
+
+
+def test_no_home_and_no_room_for_temporary_files_do_not_keep_from_what_is_here(debian, isolated, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "mkdtemp", unreachable)
+    shutil.copytree(debian, tmp_path / RAW)
+    assert is_complete(download.fetch(tmp_path))
+
+
+def test_the_home_of_nobody_is_refused():
+    refused(download.fetch, "~nobody-of-this-name/x", said="~nobody-of-this-name")
 
 
 # D5: several processes
@@ -344,7 +475,7 @@ def test_d5_a_fetch_killed_while_writing_is_taken_up_by_the_next(debian, isolate
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL and not names_in(tmp_path / RAW)
-    assert is_complete(download.fetch(tmp_path))
+    assert is_complete(download.fetch(tmp_path)) and not list((tmp_path / RAW).glob(".*.tmp"))
 
 
 # D6: where the folder is
@@ -425,7 +556,7 @@ def test_d1_apt_alone_brings_the_data_and_leaves_the_system_as_it_was(tmp_path):
         return {path: path.stat().st_mtime_ns for folder in folders for path in folder.rglob("*")}
 
     before = system()
-    contents = download._unpacked(download._from_apt(tmp_path), data.FILES)
+    contents = download._contents(download._from_apt(tmp_path), data.FILES)
     assert {n: hashlib.sha256(c).hexdigest() for n, c in contents.items()} == {n: s for n, (_, s) in data.FILES.items()}
     assert system() == before
 

@@ -1,8 +1,10 @@
 """Any parameters at all: refused in two lines before anything is read, or one list of trainings; never a traceback."""
 
 import json
+import os
 import random
 import re
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +19,7 @@ from fmnist_lib import ROOT, UserError, data
 from fmnist_lib.commands import report
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import download
-from fmnist_lib.study import parameters, protocol
+from fmnist_lib.study import parameters, plain_yaml, protocol
 
 many = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 RIGHT = {
@@ -123,6 +125,83 @@ def test_what_is_right_alone_is_accepted(name):  # so that the above is not one 
     }
     for value in RIGHT[name]:
         assert refused_or_one_list({name: value} | needs.get(name, {}))
+
+
+# As people and YAML 1.2 mean it
+
+MEANT = {
+    "010": 10, "+7": 7, "0o17": 15, "0x1F": 31, "1e-3": 0.001, "1.5E3": 1500.0, ".5": 0.5, "5.": 5.0,  # numbers
+    "1:30": "1:30", "1_000": "1_000", "0b1": "0b1", "2022-06-01": "2022-06-01", "3 5": "3 5", "١": "١",  # texts
+    "yes": "yes", "No": "No", "on": "on", "true": True, "FALSE": False, "tRue": "tRue", "null": None, "~": None,
+    "[3, '010', [x]]": [3, "010", ["x"]], "{a: 1}": {"a": 1}, "=": "=", "<<": "<<",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "value"), MEANT.items())
+def test_numbers_are_those_of_yaml_1_2_and_all_that_is_not_plainly_one_is_text(text, value):
+    assert plain_yaml.load(text) == value and type(plain_yaml.load(text)) is type(value)
+    assert plain_yaml.load(f"k: {text}\n") == {"k": value}
+
+
+@given(st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, allow_infinity=False))
+def test_every_number_is_read_back(number):
+    assert plain_yaml.load(json.dumps(number)) == plain_yaml.load(f"- {number!r}")[0] == number
+
+
+REFUSED = {
+    "timestamp": "k: !!timestamp x", "bool": "shuffle: !!bool x", "a tag": "k: ! 3", "an own tag": "k: !mine 3",
+    "twice": "k: 3\nn: 1\nk: 5", "twice in depth": "k: {a: 1, a: 1}", "anchor": "k: &a 3", "alias": "k: *a",
+    "itself": "k: &a [*a]", "deep": "k: " + "[" * 9 + "]" * 9, "deeper": "k: " + "[" * 15_000,
+    "long": "k: " + "3" * 10**6, "two": "k: 3\n---\nk: 5", "digits": "k: " + "9" * 5000,
+    "hexadecimal": "k: 0x" + "f" * 19_000, "a control": "k: '\0'",
+}  # fmt: skip
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(9 * ['*' + before])}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize("content", [*REFUSED.values(), LAUGHS], ids=[*REFUSED, "a billion laughs"])
+def test_what_grows_or_says_a_thing_twice_is_refused_at_once_in_two_short_lines(content, tmp_path):
+    (tmp_path / "mine.yaml").write_text(content)
+    began = time.process_time()
+    with pytest.raises(UserError) as error:
+        parameters.checked(parameters.read_file(tmp_path / "mine.yaml"))
+    assert time.process_time() - began < 2
+    assert "\n" not in error.value.cause + error.value.fix and len(error.value.cause) < 500
+
+
+def test_which_name_comes_twice_is_said_with_its_line(tmp_path):
+    (tmp_path / "mine.yaml").write_text(REFUSED["twice"])
+    with pytest.raises(UserError, match="'k' is there twice, line 1"):
+        parameters.read_file(tmp_path / "mine.yaml")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX files")
+def test_a_pipe_in_place_of_a_params_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "mine.yaml")
+    with pytest.raises(UserError, match="no regular file"):
+        parameters.read_file(tmp_path / "mine.yaml")
+
+
+@pytest.mark.parametrize(
+    "value", ["a" * 5_800_000, ["b" * 5_800_000], {"c": "d" * 5_800_000}, b"e" * 5_800_000], ids=type
+)
+@pytest.mark.parametrize("name", ["k", "model", "language", "out", "nosuch" * 10**6])
+def test_a_value_of_megabytes_is_told_in_few_signs(name, value):
+    try:
+        parameters.checked({name: value})
+    except UserError as error:
+        assert len(error.cause) < 500 and len(str(error)) < 1500
+    else:
+        assert name == "out"  # which may be any text; the system says how long a path is
+
+
+@pytest.mark.parametrize("name", ["out", "runs_dir", "data_dir"])
+@pytest.mark.parametrize("value", ["a\0b", "a\nb", "\x1b[2J", "\ud83d", "~nobody-of-this-name/x"])
+def test_a_path_that_no_system_has_is_refused_in_two_lines(name, value):
+    with pytest.raises(UserError) as error:
+        parameters.checked({name: value})
+    assert error.value.cause.isprintable() and error.value.fix.isprintable()
 
 
 # One line a parameter

@@ -239,7 +239,8 @@ CONVERTED = [
     ("k", "[3]", [3]), ("k", 3, [3]), ("k", "3", [3]), ("k", "[3, 5]", [3, 5]), ("k", [3, 3, 5], [3, 5]),
     ("shuffle", "false", False), ("shuffle", "true", True), ("input_dropout", False, False),
     ("n", "256", [256]), ("p", "[0.10, 0.25]", [0.1, 0.25]), ("p", 0, [0.0]), ("seed", "[0, 1]", [0, 1]),
-    ("epochs", "8", 8), ("lr", "0.01", 0.01), ("retrain_images", "60000", 60_000), ("samples", "16", 16),
+    ("epochs", "8", 8), ("lr", "0.01", 0.01), ("lr", "1e-3", 0.001),
+    ("retrain_images", "60000", 60_000), ("samples", "16", 16),
     ("padding", "1,0", "1,0"), ("padding", "0,0", "0,0"), ("out", "3", str(ROOT / "3")), ("language", "es", "es"),
 ]  # fmt: skip
 
@@ -255,7 +256,7 @@ WRONG = [
     ("p", "0,1", "str"), ("p", "[0,1]", "int"), ("n", "many", "str"), ("n", "256.0", "float"),
     ("k", "null", "NoneType"),
     ("k", {}, "dict"), ("k", [[3]], "list"), ("k", [], ""), ("k", "[]", ""), ("n", "2001-99-99", "str"),
-    ("shuffle", "0", "int"), ("epochs", [8], "list"), ("lr", "1e-3", "str"), ("padding", "same ", "str"),
+    ("shuffle", "0", "int"), ("epochs", [8], "list"), ("lr", "1e3", "float"), ("padding", "same ", "str"),
     ("out", 3, "int"), ("runs_dir", None, "NoneType"), ("samples", 0, "int"), ("workers", -1, "int"),
     ("device", "gpu", "str"), ("seed", "[0, -1]", "int"), ("retrain_seed", -1, "int"), ("retrain_images", 0, "int"),
     ("ann_p", 1.0, "float"),
@@ -267,7 +268,7 @@ def test_a_wrong_type_or_value_is_refused_by_name_and_the_type_received(name, va
     refused(lambda: parameters.checked({name: value}), f"{name} = ", kind)
 
 
-@pytest.mark.parametrize("text", ["- 3\n", "", "k: [3", "k: 2001-99-99", "k: '\x00'", "3", "k: \ud83d"])
+@pytest.mark.parametrize("text", ["- 3\n", "", "k: [3", "k: !!int x", "k: '\x00'", "3", "k: \ud83d"])
 def test_a_params_file_that_does_not_read_is_refused(text, tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))

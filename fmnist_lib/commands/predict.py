@@ -1,32 +1,55 @@
 """Name the garment in a picture, by a trained run."""
 
+import io
+import warnings
 from pathlib import Path
 
+import numpy
 import torch
 from torch import Tensor
 
-from fmnist_lib import UserError, data, training
+from fmnist_lib import UserError, data, short, training
+from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.job import network
 from fmnist_lib.runs.run import Run
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # no others: for an EPS, Pillow would start a program
+BYTES, PIXELS = 50_000_000, 30_000_000  # of a file; of a picture, some seconds of work
 
 
 def picture(path: Path, invert: bool = False) -> Tensor:
     """Read a picture as an image of the data set: uint8 [1, 1, 28, 28], light on dark.
 
     Colours become grey, what is transparent background, and another size is fitted into 28×28 whole. Set ``invert``
-    where the background is light. Raises UserError for what is no picture.
+    where the background is light. Raises UserError for what is no picture of these formats, sizes and kinds of numbers.
     """
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as file:
-            colours = ImageOps.exif_transpose(file).convert("RGBA")
-    except (OSError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read {path} as a picture: {error}", "give a PNG or JPEG file") from error
+        with warnings.catch_warnings(action="ignore"):
+            colours = _colours(io.BytesIO(read_file(Path(path), BYTES)))
+    except Exception as error:  # in whatever way foreign bytes break a decoder
+        fix = f"give it in 8 bits a colour, as {', '.join(FORMATS)}"
+        raise UserError(f"cannot read {path} as a picture: {short(error)}", fix) from error
     background = Image.new("RGBA", colours.size, "white" if invert else "black")
     grey = Image.alpha_composite(background, colours).convert("L")
     fitted = ImageOps.pad(ImageOps.invert(grey) if invert else grey, (28, 28))
     return torch.frombuffer(bytearray(fitted.tobytes()), dtype=torch.uint8).view(1, 1, 28, 28)
+
+
+def _colours(file: io.BytesIO):
+    """Decode a picture, upright, into RGBA of 8 bits; an error of any kind if it cannot be done faithfully."""
+    from PIL import Image, ImageOps
+
+    with Image.open(file, formats=FORMATS) as opened:
+        if (pixels := opened.width * opened.height) > PIXELS:
+            raise ValueError(f"{pixels:,} pixels are more than {PIXELS:,}")
+        if opened.mode.startswith(("I", "F")) and (opened.mode, opened.format) != ("I;16", "PNG"):
+            raise ValueError(f"its numbers ({opened.mode}) have no stated range")  # in a PNG it is all 16 bits
+        upright = ImageOps.exif_transpose(opened)
+        if upright.mode == "I;16":
+            upright = Image.fromarray((numpy.asarray(upright) >> 8).astype(numpy.uint8))
+        return upright.convert("RGBA")
 
 
 def classify(run: Run, images: Tensor) -> list[list[tuple[str, float]]]:

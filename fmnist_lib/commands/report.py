@@ -1,20 +1,23 @@
 """The one command: check the parameters, run the notebooks in order, render the report. Torch is not imported here."""
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+import platform
 import shutil
 import sys
 import warnings
 from pathlib import Path
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.runs.files import locked, refuse_shipped
 from fmnist_lib.study import parameters, protocol
 
 SHUTDOWN = 1.0  # seconds for a kernel to end by itself, so that Ctrl-C ends in two; its longer traceback takes as long
 NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
+MAKER = "maker"  # the file that says which process makes a report
 
 
 def check(values: dict):
@@ -36,21 +39,24 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
     file = Path(file or ROOT / "params" / "quick.yaml")
     values = parameters.read_file(file) | overrides
     check(values)
-    out = Path(out or parameters.checked(values).get("out") or ROOT / "reports" / _name(file, overrides)).absolute()
+    out = Path(
+        out or parameters.checked(values).get("out") or ROOT / "reports" / _name(file, values, overrides)
+    ).absolute()
     refuse_others(out)
     told = str(out.relative_to(ROOT) if out.is_relative_to(ROOT) else out)  # no machine's path in a project's report
-    with locked(out / ".lock"):
-        aside = out / ".making"
+    aside = out / ".making"
+    with _turn(out / ".lock", aside / MAKER):
         shutil.rmtree(aside, ignore_errors=True)  # what a killed process left
         aside.mkdir()
         try:
+            (aside / MAKER).write_text(f"process {os.getpid()} on {platform.node()}", "utf-8")
             for i, name in enumerate(NOTEBOOKS, 1):
                 print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
                 _execute(name, values | {"out": told}, aside / f"{name}.ipynb")
                 os.replace(aside / f"{name}.ipynb", out / f"{name}.ipynb")
             _render(out / "report.ipynb", out, aside)
         finally:
-            shutil.rmtree(aside)
+            shutil.rmtree(aside, ignore_errors=True)  # it may be gone, with the folder around it
     return out
 
 
@@ -63,18 +69,35 @@ def refuse_others(out: Path):
         raise UserError(f"{out} holds {visible[0].name} and is no report's folder", fix)
 
 
-def _name(file: Path, overrides: dict) -> str:
+@contextlib.contextmanager
+def _turn(lock: Path, maker: Path):
+    """Be the one process that makes a report, after waiting for another, which is named."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock, wait=False))
+        except UserError as error:
+            if not isinstance(error.__cause__, TimeoutError):  # it cannot be made
+                raise
+            other = short(maker.read_text("utf-8")) if maker.is_file() else "another process"
+            print(f"{lock.parent} is being made by {other}: waiting for its end.", flush=True)
+            stack.enter_context(locked(lock))
+        yield
+
+
+def _name(file: Path, values: dict, overrides: dict) -> str:
     if not overrides and file.resolve().parent == ROOT / "params":
         return file.stem
-    values = parameters.checked(parameters.read_file(file) | overrides)
-    return f"{file.stem}-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]}"
+    told = json.dumps(parameters.checked(values), sort_keys=True)
+    return f"{file.stem}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
 def _execute(name: str, values: dict, target: Path):
-    """Run one notebook under papermill; UserError with the notebook's own last words if it fails."""
+    """Run one notebook under papermill; UserError with the notebook's own last words if it fails.
+
+    What its kernel writes for itself lies beside the target: no profile of the user's has a say, nor a full home.
+    """
     import nbformat
     import papermill
-    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
@@ -87,23 +110,28 @@ def _execute(name: str, values: dict, target: Path):
             executed = papermill.execute_notebook(
                 ROOT / "notebooks" / f"{name}.ipynb", target, values, kernel_name="python3", progress_bar=False,
                 stdout_file=sys.stdout, stderr_file=sys.stderr,
-                extra_arguments=["--IPKernelApp.log_level=50", "--InteractiveShell.xmode=Plain"],
-                config=Config({"KernelManager": {"shutdown_wait_time": SHUTDOWN}}),
+                extra_arguments=["--IPKernelApp.log_level=50", "--InteractiveShell.xmode=Plain",
+                                 f"--IPKernelApp.ipython_dir={target.parent / 'ipython'}"],
+                config=Config({"KernelManager": {"shutdown_wait_time": SHUTDOWN,
+                                                 "connection_file": str(target.with_suffix(".json"))}}),
             )  # fmt: skip
     except PapermillExecutionError as error:
         cause, _, fix = error.evalue.partition("\nFix: ")
         raise UserError(f"notebooks/{name}.ipynb: {error.ename}: {cause}", fix or f"mend it and {again}") from error
-    except DeadKernelError as error:
-        raise UserError(f"notebooks/{name}.ipynb: its kernel died, perhaps for want of memory", again) from error
+    except RuntimeError as error:  # it ended, or never answered
+        cause = f"notebooks/{name}.ipynb: its kernel died, perhaps for want of memory ({short(error)})"
+        raise UserError(cause, again) from error
     nbformat.write(without_times(executed), target)
 
 
 def without_times(nb):
-    """Return an executed notebook without what another execution would change: clocks, and this machine's paths."""
+    """Return an executed notebook without what another execution would change: clocks, paths, what stderr warned of."""
     nb.metadata["papermill"] = {"parameters": nb.metadata["papermill"]["parameters"]}
     for cell in nb.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
+        if "outputs" in cell:
+            cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell["id"] = "injected-parameters"  # papermill draws one
     return nb

@@ -12,6 +12,7 @@ from nbconvert.exporters import TemplateExporter
 from traitlets import List, Unicode, default
 from traitlets.config import Config
 
+from fmnist_lib import UserError, short
 from fmnist_lib.press.article import compose
 from fmnist_lib.press.typeset import quoted, typeset
 
@@ -31,7 +32,10 @@ class ArticleExporter(TemplateExporter):
     def article(self, nb) -> dict:
         """Read and set a notebook in its language."""
         parameters = nb.metadata.get("papermill", {}).get("parameters", {})
-        article = typeset(compose(nb, self.language or parameters.get("language", "en")), self.to)
+        try:
+            article = typeset(compose(nb, self.language or parameters.get("language", "en")), self.to)
+        except RecursionError as error:
+            raise UserError("the notebook's Markdown or tables are nested too deep", "write them flatter") from error
         self.dated = bool(article["day"])
         return article
 
@@ -68,7 +72,10 @@ class ArticlePDFExporter(ArticleExporter):
             main = Path(folder, "article.typ")
             main.write_text(source, "utf-8")
             standards = ["ua-1", *(["a-2a"] if self.dated else [])]  # for ears, and for archives, which want a date
-            return typst.compile(main, ignore_system_fonts=True, pdf_standards=standards), resources
+            try:
+                return typst.compile(main, ignore_system_fonts=True, pdf_standards=standards), resources
+            except RuntimeError as error:
+                raise UserError(f"typst: {short(error)}", "correct the notebook that is set") from error
 
 
 class _Hyphenated(ArticleExporter):

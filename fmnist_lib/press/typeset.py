@@ -5,14 +5,18 @@ equations and references are resolved in that tree, and pandoc writes it out aga
 same numbers.
 """
 
+import ctypes
 import json
 import re
+import signal
+import subprocess
+import sys
 
 import pypandoc
 from nbformat.v4 import new_markdown_cell, new_notebook, writes
 from pandocfilters import Header, Link, Math, Para, RawBlock, RawInline, Str, stringify, walk
 
-from fmnist_lib import UserError
+from fmnist_lib import UserError, short
 from fmnist_lib.press.article import PLACES
 from fmnist_lib.press.display import roman
 from fmnist_lib.press.formulas import spoken
@@ -20,6 +24,8 @@ from fmnist_lib.press.formulas import spoken
 MARKDOWN = "ipynb-raw_html-citations+smart"
 WRITERS = {"html5": ("html5", "--mathml"), "typst": ("typst", "--shift-heading-level-by=-1")}
 PROSE = ("text", "caption", "note", "alt")  # the fields of a block that hold Markdown
+SECONDS, MEMORY = 60, "-M2g"  # of pandoc, which takes a second and 200 MB for the whole report
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 BREAK = "\x1e"  # ASCII's record separator, between pieces on their way through pandoc
 
 
@@ -53,11 +59,22 @@ def typeset(article: dict, to: str) -> dict:
 def _pandoc(source: str, read: str, write: str, *options: str) -> str:
     """Convert by the pandoc of pypandoc_binary; what it would only warn of is a UserError."""
     options = ["--fail-if-warnings", "--wrap=none", "--syntax-highlighting=none", *options]
+    command = [pypandoc.get_pandoc_path(), "-f", read, "-t", write, *options, "+RTS", MEMORY, "-RTS"]
+    limits = {"timeout": SECONDS, "preexec_fn": LIBC and _end_with_parent}
     try:
-        return pypandoc.convert_text(source, write, read, extra_args=options, verify_format=False)
-    except RuntimeError as error:
-        warning = " ".join(str(error).partition("[WARNING] ")[2].split()).partition(" expecting")[0]
-        raise UserError(f"pandoc: {warning or error}", "correct the TeX or the Markdown") from error
+        done = subprocess.run(command, input=source.encode(), capture_output=True, **limits)
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"pandoc is not done after {SECONDS} seconds", "write the Markdown simpler") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace")
+        warning = " ".join(said.partition("[WARNING] ")[2].split()).partition(" expecting")[0]
+        raise UserError(f"pandoc: {short(warning or said)}", "correct the TeX or the Markdown")
+    return done.stdout.decode()
+
+
+def _end_with_parent():
+    """Let Linux kill this process when the one that started it ends, however it ends."""
+    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def quoted(text: str) -> str:

@@ -1,20 +1,26 @@
 """Obtain Fashion-MNIST from whichever source answers; what comes is verified by SHA-256 before it gets its name."""
 
 import gzip
+import io
+import lzma
 import os
+import re
 import socket
 import subprocess
+import tarfile
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fmnist_lib import UserError
-from fmnist_lib.data import FILES, fault_of, raw_folder
-from fmnist_lib.runs.files import locked, write_file
+from fmnist_lib import UserError, data, short
+from fmnist_lib.data import fault_of, raw_folder, read_raw
+from fmnist_lib.runs.files import locked, read_file, write_file
+from fmnist_lib.runs.store import free_name
 
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SILENCE = 10  # seconds without an answer after which a connection is given up
+MOST = 100_000_000  # bytes of Debian's package, packed or unpacked, which has a third of it
 
 
 def fetch(data_dir: Path | str | None = None, offline: bool = False) -> Path:
@@ -23,13 +29,15 @@ def fetch(data_dir: Path | str | None = None, offline: bool = False) -> Path:
     ``data_dir`` is a data folder (or its FashionMNIST/raw); by default the project's ``data/``. Sources, in
     turn: .gz files lying in that folder, Debian's package if installed and, unless ``offline``, the data
     set's mirrors and Debian's package by apt. A damaged file, in a user's own folder too, is kept as
-    ``<name>.damaged`` when a good one takes its place. Raises UserError naming files, folder and every way.
+    ``<name>.damaged-1`` when a good one takes its place. Raises UserError naming files, folder and every way.
     """
     raw = raw_folder(data_dir)
     try:
         if not _faults(raw):
             return raw
         with locked(raw / ".fetch.lock"):  # one process fetches, the others wait and find it done
+            for leftover in raw.glob(".*.tmp"):  # of a process that was killed
+                leftover.unlink()
             tried = _obtain(raw, offline)
             faults = _faults(raw)
     except OSError as error:
@@ -47,43 +55,51 @@ def fetch(data_dir: Path | str | None = None, offline: bool = False) -> Path:
 
 def _faults(raw):
     """Say what is wrong with each raw file that is not exactly the data set's."""
-    contents = {name: (raw / name).read_bytes() if (raw / name).exists() else None for name in FILES}
-    return {name: fault for name, content in contents.items() if (fault := fault_of(name, content))}
+    return {name: fault for name in data.FILES if (fault := read_raw(raw / name)[1])}
 
 
 def _obtain(raw, offline):
     """Write what is missing or damaged from the first sources that have it; return why the others had not."""
     tried = []
-    sources = {f"{raw}/*.gz": lambda _: raw, str(DEBIAN_FOLDER): lambda _: DEBIAN_FOLDER}
+    sources = {f"{raw}/*.gz": raw, str(DEBIAN_FOLDER): DEBIAN_FOLDER}
     if not offline:
         sources |= {"mirrors": _from_mirrors, "apt": _from_apt}
-    for source, folder_of in sources.items():
+    for name, source in sources.items():
         if not (missing := _faults(raw)):
             break
         try:
-            with TemporaryDirectory() as temporary:
-                contents = _unpacked(folder_of(Path(temporary)), missing)
+            contents = _contents(source, missing)
         except Exception as error:  # whatever went wrong there, the next source may do; the reason is told
-            tried.append(f"{source} ({type(error).__name__}: {' '.join(str(error).split())})")
+            tried.append(f"{name} ({type(error).__name__}: {short(error)})")
             continue
-        for name, content in contents.items():
-            _put(raw / name, content)
+        for file, content in contents.items():
+            _put(raw / file, content)
     return tried
 
 
-def _unpacked(folder, names):
-    contents = {name: gzip.decompress((folder / f"{name}.gz").read_bytes()) for name in names}
-    for name, content in contents.items():
-        if fault := fault_of(name, content):
-            raise ValueError(f"{name}.gz holds {fault}")
-    return contents
+def _contents(source, names) -> dict[str, bytes]:
+    """Return the verified contents of these raw files from a folder of .gz files, or a function that fills one."""
+    if isinstance(source, Path):
+        return {name: _unpacked(source / f"{name}.gz", name) for name in names}
+    with TemporaryDirectory() as folder:
+        return _contents(source(Path(folder)), names)
+
+
+def _unpacked(path, name):
+    """Return what a .gz file holds, of which no more is read than the data set's; ValueError for anything else."""
+    size = data.FILES[name][0]
+    with gzip.open(io.BytesIO(read_file(path, size + size // 100 + 1000))) as file:
+        content = file.read(size + 1)
+    if fault := fault_of(name, content):
+        raise ValueError(f"{name}.gz holds {fault}")
+    return content
 
 
 def _put(path, content):
     """Give a whole file its name; a damaged one is kept beside it."""
-    if path.exists():
-        os.replace(path, f"{path}.damaged")
-        warnings.warn(f"{path} was damaged: replaced, and kept as {path.name}.damaged", stacklevel=2)
+    if os.path.lexists(path):
+        kept = path.rename(free_name(path.with_name(f"{path.name}.damaged")))
+        warnings.warn(f"{path} was damaged: replaced, and kept as {kept.name}", stacklevel=2)
     write_file(path, content)
 
 
@@ -107,14 +123,29 @@ Acquire {{ Languages "none"; Retries "1"; http::Timeout "{silence}"; https::Time
 
 
 def _from_apt(temporary):
-    """Download Debian's package as any user, with private lists and no hooks, and unpack it uninstalled."""
+    """Download Debian's package as any user, with private lists and no hooks; take its .gz files, uninstalled."""
     (temporary / "lists").mkdir()
     (temporary / "apt.conf").write_text(APT_CONF.format(folder=temporary, silence=SILENCE), "utf-8")
     apt = ["apt-get", "-qq", "-c", temporary / "apt.conf"]
     _call([*apt, "update"], temporary, seconds=60)
     _call([*apt, "download", DEBIAN_PACKAGE], temporary, seconds=600)
-    _call(["dpkg-deb", "-x", next(temporary.glob("*.deb")), temporary], temporary, seconds=60)
-    return temporary / DEBIAN_FOLDER.relative_to("/")
+    with tarfile.open(fileobj=io.BytesIO(_archive(next(temporary.glob("*.deb")))), mode="r:") as archive:
+        for name in data.FILES:  # under names of our own: nothing of the package says where a file goes
+            packed = archive.extractfile(f".{DEBIAN_FOLDER}/{name}.gz")
+            (temporary / f"{name}.gz").write_bytes(packed.read(MOST))
+    return temporary
+
+
+def _archive(deb: Path) -> bytes:
+    """Return the unpacked data.tar of a Debian package, which is an `ar` archive; ValueError for what has none."""
+    content, at = read_file(deb, MOST), len(b"!<arch>\n")
+    while entry := re.compile(rb"(.{16}).{32}(\d{1,9}) *`\n", re.S).match(content, at):
+        size, at = int(entry[2]), entry.end()
+        if entry[1].strip(b" /") == b"data.tar.xz":
+            unpacker = lzma.LZMADecompressor(memlimit=MOST)
+            return unpacker.decompress(content[at : at + size], MOST)
+        at += size + size % 2
+    raise ValueError(f"{deb.name} has no data.tar.xz")
 
 
 def _call(command, folder, seconds):

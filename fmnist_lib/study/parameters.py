@@ -2,14 +2,17 @@
 
 import ast
 import difflib
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import yaml
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.recipe import IMAGES, NAMED, Recipe, canonical
-from fmnist_lib.rules import RATE, SEED, SHARE, Rule, one_of, text, whole
+from fmnist_lib.rules import RATE, SEED, SHARE, Rule, one_of, required, text, whole
+from fmnist_lib.runs import files
+from fmnist_lib.study import plain_yaml
 from fmnist_lib.study.paper import COMPARED, GRID, WINNER
 
 
@@ -25,6 +28,9 @@ class Parameter:
 
 def _path(value: str) -> str:
     """Start a relative path at the project's root; "temporary" is a folder of runs that ends with the process."""
+    required(
+        not re.search(r"[\0-\x1f\x7f\ud800-\udfff]", value), "a path", value, "without signs that cannot be printed"
+    )
     return str(ROOT / Path(value).expanduser()) if value not in ("", "temporary") else value
 
 
@@ -74,7 +80,7 @@ NAMES = tuple(sorted(PARAMETERS))
 def check(values: dict) -> dict:
     """Return a notebook's parameters in their own types, from its `globals()`.
 
-    A string given for a parameter that is no text is read as YAML ("[3]" is a list, "false" is false); a relative
+    A string given for a parameter that is no text is read as YAML 1.2 ("[3]" is a list, "false" is false); a relative
     path is one from the project's root, wherever the notebook runs. Raises UserError for a name that no notebook has,
     a wrong type, or a value out of range.
     """
@@ -92,9 +98,9 @@ def _injected(cells: list[str]) -> list[str]:
 def known(name: str):
     """Raise UserError with the nearest and all valid names unless some notebook has this parameter."""
     if name not in NAMES:
-        near = difflib.get_close_matches(str(name), NAMES, 1)
+        near = difflib.get_close_matches(short(name), NAMES, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"unknown parameter {name!r}", f"{hint}the parameters are {', '.join(NAMES)}")
+        raise UserError(f"unknown parameter {short(repr(name))}", f"{hint}the parameters are {', '.join(NAMES)}")
 
 
 def checked(params: dict) -> dict:
@@ -104,15 +110,17 @@ def checked(params: dict) -> dict:
             known(name)
         return {name: _one(name, _parsed(name, value)) for name, value in params.items()}
     except (ValueError, RuntimeError) as error:  # 5,000 digits, a list 5,000 deep, the home of nobody: not to be shown
-        raise UserError(f"a value that cannot be read: {error}", "give the values that are meant, shorter") from error
+        raise UserError(
+            f"a value that cannot be read: {short(error)}", "give the values that are meant, shorter"
+        ) from error
 
 
 def _parsed(name: str, value):
     if PARAMETERS[name].rule.text or not isinstance(value, str):
         return value
     try:
-        return yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError):  # ValueError: what looks like a date and is none
+        return plain_yaml.load(value)
+    except yaml.YAMLError:
         return value
 
 
@@ -127,13 +135,11 @@ def _one(name: str, value):
 
 
 def read_file(path: Path) -> dict:
-    """Read a params file (YAML, safely); UserError if it is missing or no mapping of names to values."""
+    """Read a params file (`plain_yaml`); UserError if it is missing or no mapping of names to values."""
     try:
-        values = yaml.safe_load(Path(path).read_text("utf-8"))
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"cannot read {path}: {' '.join(str(error).split())}", "name a file such as params/quick.yaml"
-        ) from error
+        values = plain_yaml.load(files.read_file(Path(path), 4 * plain_yaml.MOST).decode())
+    except (OSError, yaml.YAMLError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {short(error)}", "name a file such as params/quick.yaml") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no parameters", "write one `name: value` a line, as in params/quick.yaml")
     return values
