@@ -1,7 +1,6 @@
 """Parameters at the door: one line each; names, types and ranges are checked before data is read or torch imported."""
 
 import ast
-import difflib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import yaml
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import IMAGES, NAMED, Recipe, canonical
-from fmnist_lib.rules import SEED, SHARE, Rule, one_of, text, whole
+from fmnist_lib.rules import SEED, SHARE, Rule, near, one_of, text, whole
 from fmnist_lib.study.paper import GRID, WINNER
 
 
@@ -82,9 +81,8 @@ def _injected(cells: list[str]) -> list[str]:
 def known(name: str):
     """Raise UserError with the nearest and all valid names unless some notebook has this parameter."""
     if name not in NAMES:
-        near = difflib.get_close_matches(str(name), NAMES, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"unknown parameter {name!r}", f"{hint}the parameters are {', '.join(NAMES)}")
+        fix = f"{near(name, NAMES)}the parameters are {', '.join(NAMES)}"
+        raise UserError(f"unknown parameter {name!r}", fix)
 
 
 def checked(params: dict) -> dict:
@@ -113,7 +111,8 @@ def _one(name: str, value):
     elements = value if isinstance(value, list) else [value]
     if not elements:
         raise UserError(f"{name} = []", f"give {name} at least one value")
-    return list(dict.fromkeys(parameter.rule.checked(name, element) for element in elements))
+    shown = f"{name} = {value!r}, where one" if isinstance(value, list) else name  # the list whole
+    return list(dict.fromkeys(parameter.rule.checked(name, element, shown) for element in elements))
 
 
 def read_file(path: Path) -> dict:
