@@ -1,6 +1,5 @@
 # The steps, each one documented command that also works without make (see README.md).
 PYTHON ?= python3
-PARAMS ?= quick
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE  # or each of hundreds of processes compiles PyTorch's sources anew
 
@@ -13,11 +12,12 @@ setup: .venv/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[test]' --constraint constraints.txt
 	touch $@
 
+report: PARAMS ?= quick
 report: setup  ## train what is missing and make reports/$(PARAMS)/report.html and report.pdf
-	$(BIN)/python -m fmnist_lib report params/$(PARAMS).yaml
+	$(BIN)/fmnist report $(PARAMS)
 
 reference: setup  ## the paper's protocol, into the one report folder that is tracked
-	$(BIN)/python -m fmnist_lib reference
+	$(BIN)/fmnist reference
 
 lint: setup
 	$(BIN)/ruff check .
@@ -31,7 +31,7 @@ test-all: test  ## the tests of more than a few minutes too
 	$(BIN)/python -m pytest -m long
 
 schema: setup  ## what a params file may say, for editors
-	$(BIN)/python -m fmnist_lib schema > params/schema.json
+	$(BIN)/fmnist schema > params/schema.json
 
-lab: setup
-	$(BIN)/jupyter lab notebooks
+lab: setup  ## JupyterLab on working copies in work/; PARAMS=quick puts that params file into them
+	$(BIN)/fmnist lab $(PARAMS)

@@ -1,50 +1,92 @@
-"""The command line: ``python -m fmnist_lib report``, ``reference``, ``verify``, ``predict``, ``runs``, ``fetch``."""
+"""The command line: ``fmnist report``, ``lab``, ``runs``, ``predict``, ``verify``, ``reference``, ``fetch``."""
 
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
+from importlib.metadata import version
 
 from fmnist_lib import UserError, short
+from fmnist_lib.rules import near
+
+ABOUT = "Fashion-MNIST classifiers after R. Magallanes Saunders (2022): train, report, verify, predict."
+EXAMPLES = """examples:
+  fmnist report                        what each report would train, and for how long; does nothing
+  fmnist report quick                  a look in minutes: reports/quick/report.html and report.pdf
+  fmnist report paper -p seed "[0, 1]"  the paper's protocol over two seeds, in a folder of its own
+  fmnist lab quick                     JupyterLab on working copies, with quick's parameters in them
+  fmnist runs --watch                  what is being trained now, whoever trains it
+  fmnist verify reports/reference      every table of a report, made again from its records
+  fmnist predict --invert shirt.jpg    which garment is this? (a dark one on a light background)
+
+Every command also works as: python -m fmnist_lib COMMAND"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are two lines, like all others here."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parse as argparse does, and refuse here what a command does not know: it knows what is near."""
+        known, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return known, rest
+
+    def error(self, message: str):
+        """Raise UserError with argparse's own words, what is near, and where the help is."""
+        known = [*self._option_string_actions, *re.findall(r"\w+", message.partition("choose from")[2])]
+        given = re.search(r"(?:invalid choice: '|unrecognized arguments: )([\w-]+)", message)
+        raise UserError(message, f"{near(given[1], known) if given else ''}see {self.prog} --help")
+
+
+def parser() -> Parser:
+    """Build the parser of all commands; each option set ``run`` to the function that does it."""
+    whole = Parser("fmnist", description=ABOUT, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    whole.add_argument("--version", action="version", version=f"fmnist {version('fmnist-lib')}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    def command(name: str, run, words: str) -> Parser:
+        added = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        added.set_defaults(run=run)
+        return added
+
+    report = command("report", run_report, "train what is missing and make a report")
+    report.add_argument("file", nargs="?", help="a params file, or its bare name: quick, paper, rigorous, smoke")
+    report.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="override a parameter"
+    )
+    lab = command("lab", run_lab, "open JupyterLab on working copies of the notebooks, in work/")
+    lab.add_argument("file", nargs="?", help="a params file, or its bare name, for the copies' parameters cells")
+    runs = command("runs", run_runs, "list the runs, watch those under way, or verify their files")
+    runs.add_argument(
+        "what", nargs="?", choices=["list", "verify"], default="list", help="list (the default) or verify"
+    )
+    runs.add_argument("--watch", action="store_true", help="show what is being trained for as long as something is")
+    runs.add_argument("--runs-dir", default="", metavar="FOLDER", help="the folder of runs; runs/ unless given")
+    predict = command("predict", run_predict, "name the garment in a picture")
+    predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="28×28 as in the data set, or any other size")
+    predict.add_argument("--invert", action="store_true", help="for pictures with a light background")
+    verify = command("verify", run_verify, "make a report's tables again from its records and compare them")
+    verify.add_argument("folder", metavar="FOLDER", help="a report with its runs beside it, such as reports/reference")
+    verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
+    command("reference", run_reference, "run the paper's protocol into reports/reference, the report that is tracked")
+    fetch = command("fetch", run_fetch, "get the data set and verify it")
+    fetch.add_argument("--data-dir", default="", metavar="FOLDER", help="where to; data/ unless given")
+    pack = command("pack", run_pack, "put the records of finished runs into one file")
+    pack.add_argument("runs_dir", metavar="FOLDER", help="the folder of runs")
+    pack.add_argument("pack", metavar="PACK", help="such as reports/seeds/records.zip; extended if it is there")
+    command("schema", run_schema, "print the JSON Schema of params files")
+    return whole
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 1 after an error that has been explained, or 130 after an interruption."""
-    parser = argparse.ArgumentParser(prog="python -m fmnist_lib", description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(required=True)
-    report = commands.add_parser("report", help="train what is missing and make the report")
-    report.add_argument("file", nargs="?", help="a params file; params/quick.yaml unless given")
-    report.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="override a parameter"
-    )
-    report.set_defaults(run=run_report)
-    commands.add_parser("reference", help="the paper's protocol into reports/reference").set_defaults(run=run_reference)
-    verify = commands.add_parser("verify", help="rebuild a report's tables from its records and compare them")
-    verify.add_argument("folder", help="a report with its runs beside it, such as reports/reference")
-    verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
-    verify.set_defaults(run=run_verify)
-    predict = commands.add_parser("predict", help="name the garment in a picture")
-    predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="28×28 as in the data set, or any other size")
-    predict.add_argument("--invert", action="store_true", help="for pictures with a light background")
-    predict.set_defaults(run=run_predict)
-    listing = commands.add_parser("runs", help="list the runs, or compare their files with their SHA-256")
-    listing.add_argument("what", nargs="?", choices=["list", "verify"], default="list")
-    listing.add_argument("--runs-dir", default="", help="the folder of runs; the project's runs/ unless given")
-    listing.set_defaults(run=run_runs)
-    pack = commands.add_parser("pack", help="put the records of finished runs into one file")
-    pack.add_argument("runs_dir", help="the folder of runs")
-    pack.add_argument("pack", help="such as reports/seeds/records.zip, which all find; extended if it is there")
-    pack.set_defaults(run=run_pack)
-    schema = commands.add_parser("schema", help="print the JSON Schema of params files, as params/schema.json has it")
-    schema.set_defaults(run=run_schema)
-    fetch = commands.add_parser("fetch", help="get the data set and verify it")
-    fetch.add_argument("--data-dir", default="", help="where to; the project's data/ unless given")
-    fetch.set_defaults(run=run_fetch)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = parser.parse_args(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text
     try:
+        options = parser().parse_args(arguments)
         options.run(options)
         sys.stdout.flush()  # here a full disk or a closed pipe shows
     except UserError as error:
@@ -69,14 +111,27 @@ def _stopped(message: str, code: int) -> int:
 
 
 def run_report(options):
-    """Make a report and say where it is."""
-    from fmnist_lib.commands import report
+    """Make a report and say where it is; without a name, say what each would take."""
+    from fmnist_lib.commands import plan, report
 
     names = [name for name, _ in options.p]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"-p {short(twice)} is given twice", "give it once; several values are a list, as '[3, 5]'")
-    folder = report.make(options.file, dict(options.p))
+    if options.file is None:
+        table = plan.plans(dict(options.p)).to_string(index=False)
+        print("Nothing was done. What there is to make, what of it is to be trained, and how long that takes if these\n"
+              "cores are as fast as that of reports/reference (it is measured before it begins):\n")  # fmt: skip
+        print(table)
+        return
+    folder = report.make(plan.params_file(options.file), dict(options.p))
     print(f"Done: {folder / 'report.html'} and report.pdf")
+
+
+def run_lab(options):
+    """Open JupyterLab on working copies, with the values of a params file in them if one is named."""
+    from fmnist_lib.commands import lab, plan
+
+    lab.start(options.file and plan.params_file(options.file))
 
 
 def run_reference(options):
@@ -89,13 +144,14 @@ def run_reference(options):
 
 
 def run_verify(options):
-    """Say which tables are what the records give, and how runs that are trained anew compare."""
+    """Say which tables are what the records give, how runs that are trained anew compare, and the verdict."""
     from fmnist_lib.commands import reference
 
-    for name in reference.verify(options.folder):
-        print(f"same bytes: {name}")
+    names = reference.verify(options.folder)
+    print(*(f"same bytes: {name}" for name in names), sep="\n")
     if options.retrain:
         print(*reference.retrain(options.folder, options.retrain), sep="\n")
+    print(f"Verified: {options.folder} is what its records give, in all of {len(names)} tables.")
 
 
 def run_predict(options):
@@ -104,33 +160,36 @@ def run_predict(options):
 
     run = reference.winner()
     for path in options.pictures:
-        (likely,) = predict.classify(run, predict.picture(path, options.invert))
+        image = predict.picture(path, options.invert)
+        (likely,) = predict.classify(run, image)
         print(f"{short(path)}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in likely[:3])}")
+        if predict.light_border(image):
+            doubt = "was --invert meant?" if options.invert else "if its background is light, add --invert"
+            told = f"{short(path)}: its border is light, where the network knows dark ones alone; {doubt}"
+            print(told, file=sys.stderr)
 
 
 def run_runs(options):
-    """Print the runs, a line each; or verify them, and print a line for each file that is damaged."""
-    from fmnist_lib.runs.store import Store
+    """Print the runs as a table, or those under way, or a line for each file that is damaged."""
+    from fmnist_lib.commands import runs
 
-    store = Store(options.runs_dir)
-    if (options.runs_dir or options.what == "verify") and not store.folder.is_dir():
-        raise UserError(f"there is no folder {store.folder}", "name the folder of runs, or train some")
-    if options.what == "verify":
+    store = runs.opened(options.runs_dir, needed=options.what == "verify")
+    if options.watch:
+        with contextlib.suppress(KeyboardInterrupt):
+            for lines in runs.watch(options.runs_dir):
+                print(lines, flush=True)
+    elif options.what == "verify":
         count, errors = store.verify()
         for error in errors:
             print(f"{error.cause}. Fix: {error.fix}")
         if errors:
-            raise UserError(
-                f"{len(errors)} damaged files in {count} runs", "run the sweep again: it redoes these runs alone"
-            )
+            fix = "run the sweep again: it redoes these runs alone"
+            raise UserError(f"{len(errors)} damaged files in {count} runs", fix)
         print(f"Every file of {count} runs has its SHA-256.")
-        return
-    frame = store.frame()
-    columns = ["run", "status", "epochs", "best_epoch", "best_val_loss", "best_val_accuracy"]
-    columns += ["device", "precision", "torch", "seconds", "megabytes"]
-    listed = frame.reindex(columns=columns).convert_dtypes()
-    print("No runs yet." if frame.empty else listed.to_string(index=False, na_rep=""))
-    print(f"Shipped with the repository, and found by every notebook: {len(store.names_shipped())} runs.")
+    else:
+        table = runs.listing(store)
+        print("No runs yet." if table.empty else table.to_string(index=False))
+        print(f"Shipped with the repository, and found by every notebook: {len(store.names_shipped())} runs.")
 
 
 def run_pack(options):

@@ -85,7 +85,7 @@ def cnn_name(k: int, n: int, p: float) -> str:
     """Name a network of Table I, such as CNN3-512-0.1, after checking that k is odd and n and p are in range."""
     for name, value in (("k", k), ("n", n), ("p", p)):
         NAMED[name].checked(name, value)
-    required(k % 2 == 1, "k", k, "an odd whole number, such as 3 or 5")
+    required(k % 2 == 1, "k", k, "give k an odd whole number, such as 3 or 5")
     return f"CNN{k}-{n}-{p:g}"
 
 

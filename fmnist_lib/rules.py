@@ -1,6 +1,7 @@
 """What a value may be: a rule tests it, says what it expects, and is written as JSON Schema."""
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fmnist_lib import UserError, short
@@ -20,21 +21,27 @@ class Rule:
         """Say whether a text is meant as it stands, and never read as a number or a list."""
         return "enum" in self.schema or self.schema.get("type") == "string"
 
-    def checked(self, name: str, value):
-        """Return the value in its own type; else raise UserError with the name, what was received and expected."""
-        return self.own(required(self.ok(value), name, value, self.expected))
+    def checked(self, name: str, value, shown: str = ""):
+        """Return the value in its own type; else raise UserError: the name, what was received, is near and expected."""
+        hint = near(value, self.schema.get("enum", ()))
+        return self.own(required(self.ok(value), shown or name, value, f"{hint}give {name} {self.expected}"))
 
 
-def required(ok: bool, name: str, value, expected: str):
-    """Return the value if it is ok; else raise UserError with the name, what was received and what was expected."""
+def required(ok: bool, name: str, value, fix: str):
+    """Return the value if it is ok; else raise UserError with the name, what was received and how to mend it."""
     if not ok:
-        raise UserError(f"{name} = {short(repr(value))} ({type(value).__name__})", f"give {name} {expected}")
+        raise UserError(f"{name} = {short(repr(value))} ({type(value).__name__})", fix)
     return value
+
+
+def near(given: object, names: Iterable[str]) -> str:
+    """Return "did you mean …? " with the name most like what was given, or "" if none is."""
+    return "".join(f"did you mean {name}? " for name in difflib.get_close_matches(short(given), names, 1))
 
 
 def one_of(*choices: str) -> Rule:
     """Allow these texts."""
-    return Rule("one of " + ", ".join(choices), lambda value: value in choices, {"enum": list(choices)})
+    return Rule("one of " + ", ".join(map(repr, choices)), lambda value: value in choices, {"enum": list(choices)})
 
 
 def whole(low: int, high: int) -> Rule:

@@ -171,7 +171,7 @@ def test_sigterm_stops_the_command_as_ctrl_c_does(monkeypatch, capsys, handler):
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(report, "make", stopped)
-    assert main(["report"]) == 130 and "The same command goes on" in capsys.readouterr().err
+    assert main(["report", "smoke"]) == 130 and "The same command goes on" in capsys.readouterr().err
 
 
 @posix

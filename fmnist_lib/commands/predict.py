@@ -52,6 +52,13 @@ def _colours(file: io.BytesIO):
         return upright.convert("RGBA")
 
 
+def light_border(image: Tensor) -> bool:
+    """Say whether the outermost pixels are rather light than dark, as they never are in the data set."""
+    edge = torch.ones(28, 28, dtype=torch.bool)
+    edge[1:-1, 1:-1] = False
+    return image[0, 0, edge].float().mean().item() > 127
+
+
 def classify(run: Run, images: Tensor) -> list[list[tuple[str, float]]]:
     """Return for each of the uint8 images [N, 1, 28, 28] every class with its probability [0-1], likeliest first."""
     probabilities = training.predict(training.of_bytes(network(run), run.recipe.scaling), images).softmax(1)

@@ -1,7 +1,6 @@
 """Parameters at the door: one line each; names, types and ranges are checked before data is read or torch imported."""
 
 import ast
-import difflib
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,7 +9,7 @@ import yaml
 
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.recipe import IMAGES, NAMED, Recipe, canonical
-from fmnist_lib.rules import RATE, SEED, SHARE, Rule, one_of, required, text, whole
+from fmnist_lib.rules import RATE, SEED, SHARE, Rule, near, one_of, required, text, whole
 from fmnist_lib.runs import files
 from fmnist_lib.study import plain_yaml
 from fmnist_lib.study.paper import COMPARED, GRID, WINNER
@@ -29,7 +28,10 @@ class Parameter:
 def _path(value: str) -> str:
     """Start a relative path at the project's root; "temporary" is a folder of runs that ends with the process."""
     required(
-        not re.search(r"[\0-\x1f\x7f\ud800-\udfff]", value), "a path", value, "without signs that cannot be printed"
+        not re.search(r"[\0-\x1f\x7f\ud800-\udfff]", value),
+        "a path",
+        value,
+        "give one without signs that cannot be printed",
     )
     return str(ROOT / Path(value).expanduser()) if value not in ("", "temporary") else value
 
@@ -98,9 +100,8 @@ def _injected(cells: list[str]) -> list[str]:
 def known(name: str):
     """Raise UserError with the nearest and all valid names unless some notebook has this parameter."""
     if name not in NAMES:
-        near = difflib.get_close_matches(short(name), NAMES, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"unknown parameter {short(repr(name))}", f"{hint}the parameters are {', '.join(NAMES)}")
+        fix = f"{near(name, NAMES)}the parameters are {', '.join(NAMES)}"
+        raise UserError(f"unknown parameter {short(repr(name))}", fix)
 
 
 def checked(params: dict) -> dict:
@@ -131,7 +132,8 @@ def _one(name: str, value):
     elements = value if isinstance(value, list) else [value]
     if not elements:
         raise UserError(f"{name} = []", f"give {name} at least one value")
-    return list(dict.fromkeys(parameter.rule.checked(name, element) for element in elements))
+    shown = f"{name} = {short(repr(value))}, where one" if isinstance(value, list) else name  # the list whole
+    return list(dict.fromkeys(parameter.rule.checked(name, element, shown) for element in elements))
 
 
 def read_file(path: Path) -> dict:

@@ -1,0 +1,51 @@
+"""JupyterLab on working copies of the notebooks, so that looking around changes nothing that is tracked."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from fmnist_lib import ROOT
+from fmnist_lib.study import parameters
+
+LINE = re.compile(r"(?m)^(\w+)(: \w+ = )(.+?)(  # .+)$")  # of a parameters cell
+
+
+def copies(file: Path | None = None) -> Path:
+    """Write the working copies that are not there yet; return their folder: work/, or work/<name of the params file>.
+
+    The values of a params file stand in the parameters cells of its copies. A copy that is there is kept as it is.
+    """
+    folder = ROOT / "work" / (file.stem if file else "")
+    values = parameters.checked(parameters.read_file(file)) if file else {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        if (copy := folder / source.name).exists():
+            print(f"kept as it is: {copy.relative_to(ROOT)}")
+        else:
+            nbformat.write(with_values(nbformat.read(source, 4), values), copy)
+    return folder
+
+
+def with_values(notebook, values: dict):
+    """Put values in place of the defaults in a notebook's parameters cell; names that it lacks are left out."""
+
+    def line(found: re.Match) -> str:
+        name, types, default, comment = found.groups()
+        return f"{name}{types}{repr(values[name]) if name in values else default}{comment}"
+
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = LINE.sub(line, cell.source)
+    return notebook
+
+
+def start(file: Path | None = None):
+    """Open JupyterLab on the working copies, until it is ended."""
+    folder = copies(file)
+    print(
+        f"Working copies: {folder.relative_to(ROOT)}/ (not tracked; rename one, and the next start brings a new copy)"
+    )
+    subprocess.run([sys.executable, "-m", "jupyter", "lab", str(folder)])

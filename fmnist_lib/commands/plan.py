@@ -1,0 +1,72 @@
+"""What a report would train, and for how long, before anything is done."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands.report import check
+from fmnist_lib.rules import near
+from fmnist_lib.study import parameters, protocol
+
+if TYPE_CHECKING:  # what is refused is refused before pandas and torch are imported
+    import pandas as pd
+
+PARAMS = ROOT / "params"
+
+
+def params_file(name: str) -> Path:
+    """Return the params file of a path or of a bare name, such as quick; UserError with the nearest if none is."""
+    given, own = Path(name), PARAMS / f"{name}.yaml"
+    if given.exists() and not given.is_dir():
+        return given
+    if own.is_file():
+        return own
+    names = [path.stem for path in named()]
+    fix = f"{near(name, names)}give one of {', '.join(names)}, or the path of a YAML file"
+    raise UserError(f"there is no params file {name}", fix)
+
+
+def named() -> list[Path]:
+    """List the project's params files, the cheapest first."""
+    return sorted(PARAMS.glob("*.yaml"), key=_cost)
+
+
+def _cost(path: Path) -> int:
+    values = protocol.DEFAULTS | parameters.checked(parameters.read_file(path))
+    return values["epochs"] * values["train_images"] * len(values["seed"])
+
+
+def plans(overrides: dict) -> "pd.DataFrame":
+    """Return a row a params file: its command and protocol, what is missing, about how long; with overrides quick's.
+
+    How long: by the records of reports/reference, if each core here is as fast as the one that made them.
+    """
+    files = [PARAMS / "quick.yaml"] if overrides else named()
+    given = {path: parameters.read_file(path) | overrides for path in files}
+    for values in given.values():
+        check(values)
+    import pandas as pd
+
+    from fmnist_lib.runs.store import Store
+
+    rates = _rates(Store(ROOT / "reports" / "reference" / "runs").frame())
+    return pd.DataFrame([_plan(path, values, rates) for path, values in given.items()])
+
+
+def _rates(frame: "pd.DataFrame") -> "pd.Series":
+    """Return the seconds that an image takes in training, by model."""
+    known = frame.dropna(subset=["seconds"])
+    return (known["seconds"] / (known["epochs"] * known["train_images"])).groupby(known["model"]).mean()
+
+
+def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
+    from fmnist_lib.commands.runs import duration
+    from fmnist_lib.runs.store import Store
+    from fmnist_lib.runs.sweep import cores
+
+    values = protocol.DEFAULTS | parameters.checked(values)
+    missing = protocol.collect(values, Store(values.get("runs_dir", ""))).missing
+    seconds = sum(rates.get(r.model, rates.max()) * r.train_images * r.epochs for r in missing) / cores()
+    what = f"{values['epochs']} epochs of {values['train_images']:,} images"
+    row = {"command": f"fmnist report {path.stem}", "each": what, "seeds": len(values["seed"])}
+    return row | {"to train": len(missing), "about": duration(seconds)}

@@ -1,0 +1,99 @@
+"""Runs for people: a table of them, and what is being trained now, whoever trains it."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from fmnist_lib import UserError
+from fmnist_lib.press.language import number
+from fmnist_lib.runs import checkpoint, contents
+from fmnist_lib.runs.record import HISTORY, RECORD
+from fmnist_lib.runs.store import Store
+
+HEADER = 2**20  # bytes of a checkpoint in which it says what it is
+QUIET = 60.0  # seconds, beside three of its epochs, after which an unfinished training counts as interrupted
+
+
+def opened(runs_dir: str = "", needed: bool = False) -> Store:
+    """Return the folder of runs; UserError if it is not there, which the project's own may be unless it is needed."""
+    store = Store(runs_dir)
+    if (runs_dir or needed) and not store.folder.is_dir():
+        raise UserError(f"there is no folder {store.folder}", "name a folder of runs, such as reports/reference/runs")
+    return store
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as a person says them: 40 s, 6 min, 2 h 30 min; "" for what is not known."""
+    if pd.isna(seconds):
+        return ""
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def listing(store: Store) -> pd.DataFrame:
+    """Return a row of texts a run: status, protocol, scores at the best epoch, what computed it, time, size."""
+    return pd.DataFrame([_told(row) for row in store.frame().to_dict("records")])
+
+
+def _told(row: dict) -> dict:
+    told = {"run": row["run"], "status": row["status"], "protocol": "", "best": ""}
+    if pd.notna(row.get("epochs")):
+        told["protocol"] = f"{row['epochs']:.0f} epochs of {number(row['train_images'])} images"
+        told["best"] = f"{number(100 * row['best_val_accuracy'], 2)} % at epoch {row['best_epoch']:.0f}"
+    told |= {name: row[name] if pd.notna(row.get(name)) else "" for name in ("device", "precision", "torch")}
+    return told | {"time": duration(row.get("seconds")), "size": _size(row["megabytes"])}
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes:.1f} MB" if megabytes >= 1 else f"{1000 * megabytes:.0f} kB"
+
+
+def progress(store: Store) -> pd.DataFrame:
+    """Return a row an unfinished training, as its files tell: epoch of epochs, scores, seconds left, seconds ago.
+
+    ``alive`` says whether it was heard of lately. What began seconds ago has no file yet and no row.
+    """
+    rows = []
+    for history in sorted(store.folder.glob(f"[!.]*/{HISTORY}")):
+        with contextlib.suppress(OSError, ValueError, KeyError):  # it is being written, or was finished just now
+            rows += [] if (history.parent / RECORD).exists() else [_unfinished(history.parent)]
+    return pd.DataFrame(rows, columns=["run", "epoch", "epochs", "val_loss", "val_accuracy", "left", "ago", "alive"])
+
+
+def _unfinished(place: Path) -> dict:
+    history = place / HISTORY
+    last = contents.parse_history(history.read_text("utf-8")).iloc[-1].to_dict()
+    with (place / checkpoint.NAME).open("rb") as file:
+        said = contents.metadata(file.read(HEADER)[65:])  # behind the line of its SHA-256
+    epochs, ago = json.loads(said["recipe"])["epochs"], time.time() - history.stat().st_mtime
+    an_epoch = float(said["seconds"]) / last["epoch"]
+    row = {"run": place.name, "epochs": epochs, "left": an_epoch * (epochs - last["epoch"]), "ago": ago}
+    return last | row | {"alive": ago < QUIET + 3 * an_epoch}
+
+
+def watch(runs_dir: str = "", every: float = 5.0) -> Iterator[str]:
+    """Yield what is being trained, in lines, every few seconds for as long as something is; it only reads."""
+    store = opened(runs_dir)
+    while True:
+        table = progress(store)
+        yield told(table, len(list(store.folder.glob(f"[!.]*/{RECORD}"))))
+        if not table["alive"].any():
+            return
+        time.sleep(every)
+
+
+def told(table: pd.DataFrame, finished: int) -> str:
+    """Write `progress` in a line a training, under one that counts them."""
+    alive = int(table["alive"].sum())
+    lines = [f"{finished} finished, {alive} under way, {len(table) - alive} interrupted"]
+    for row in table.to_dict("records"):
+        scores = f"loss {row['val_loss']:.3f}, {100 * row['val_accuracy']:.2f} % on validation"
+        end = f"about {duration(row['left'])} left" if row["alive"] else f"interrupted {duration(row['ago'])} ago"
+        lines.append(f"{row['run']}: epoch {row['epoch']:.0f} of {row['epochs']}, {scores}, {end}")
+    return "\n".join(lines)

@@ -1,0 +1,200 @@
+"""The command line in a person's hands: what is typed by mistake, what is long, what is under way, what is a copy."""
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+
+import nbformat
+import pytest
+import torch
+from test_runs import HISTORY, RECIPE, checkpoint_of, write
+
+from fmnist_lib import ROOT, UserError
+from fmnist_lib import __main__ as command_line
+from fmnist_lib.__main__ import main
+from fmnist_lib.commands import lab, plan, predict, report, runs
+from fmnist_lib.runs import checkpoint, store
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import parameters
+
+
+def told(capsys) -> list[str]:
+    return capsys.readouterr().err.splitlines()
+
+
+# Mistakes
+
+MISTAKES = {
+    "command": (["reprot", "quick"], "did you mean report? see fmnist --help"),
+    "no command": ([], "see fmnist --help"),
+    "option": (["runs", "--wtach"], "did you mean --watch?"),
+    "choice": (["runs", "verfy"], "did you mean verify?"),
+    "half an option": (["report", "quick", "-p", "k"], "see fmnist report --help"),
+    "params file": (["report", "quik"], "did you mean quick? give one of smoke, quick, paper, rigorous"),
+    "text": (["report", "quick", "-p", "optimizer", "adamm"], "did you mean adam"),
+    "folder": (["runs", "--runs-dir", "no such folder"], "name a folder of runs"),
+}
+
+
+@pytest.mark.parametrize(("typed", "fix"), MISTAKES.values(), ids=MISTAKES)
+def test_whatever_is_typed_by_mistake_is_told_in_two_lines_with_the_near_and_the_allowed(typed, fix, capsys):
+    assert main(typed) == 1
+    first, second = told(capsys)
+    assert first.startswith("Error: ") and second.startswith("Fix: ") and fix in second
+
+
+def test_a_list_with_one_bad_value_is_shown_whole():
+    with pytest.raises(UserError, match=re.escape("p = [0, 1], where one = 1 (int)\nFix: give p a number from 0")):
+        parameters.checked({"p": "[0, 1]"})
+
+
+def test_the_help_has_examples_that_the_parser_takes_and_no_markup(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert "``" not in text and ":func:" not in text
+    examples = re.findall(r"^  fmnist (.+?)   *(?=\S)", command_line.EXAMPLES, re.M)
+    assert len(examples) == 7
+    for line in examples:
+        command_line.parser().parse_args(shlex.split(line))
+
+
+def test_the_version_is_that_of_the_project(capsys):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    stated = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)[1]
+    assert capsys.readouterr().out == f"fmnist {stated}\n"
+
+
+# A report, before it is made
+
+
+def test_a_bare_name_is_a_params_file_of_the_project_unless_a_file_has_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert plan.params_file("quick") == ROOT / "params" / "quick.yaml"
+    (tmp_path / "quick").write_text("epochs: 2\n")
+    assert plan.params_file("quick").read_text() == "epochs: 2\n"
+
+
+def test_a_bare_report_says_what_it_would_take_and_does_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "make", pytest.fail)
+    before = set(tmp_path.rglob("*"))
+    monkeypatch.setattr(store, "ROOT", tmp_path)  # whose runs/ is not there
+    assert main(["report"]) == 0
+    out = capsys.readouterr().out
+    rows = {line.split()[2]: line for line in out.splitlines() if "fmnist report" in line}
+    assert out.startswith("Nothing was done.") and list(rows) == ["smoke", "quick", "paper", "rigorous"]
+    assert "50 epochs of 50,000 images" in rows["paper"] and set(tmp_path.rglob("*")) == before
+    assert re.search(r" 1 +16 ", rows["paper"])  # twelve of the grid, the winner's again, three of the rivals
+    assert main(["report", "-p", "epochs", "3"]) == 0
+    assert "3 epochs of 8,000 images" in capsys.readouterr().out
+
+
+# Runs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(39.6, "40 s"), (59.4, "59 s"), (60, "1 min"), (3570, "1 h 00 min"), (9000, "2 h 30 min"), (float("nan"), "")],
+)
+def test_times_are_said_in_hours_and_minutes(seconds, words):
+    assert runs.duration(seconds) == words
+
+
+def test_the_listing_is_for_people(tmp_path):
+    write(tmp_path)
+    (row,) = runs.listing(Store(tmp_path)).to_dict("records")
+    assert re.fullmatch(r"\d+ epochs of [\d,]+ images", row["protocol"])
+    assert re.fullmatch(r"\d+\.\d\d % at epoch \d+", row["best"]) and re.fullmatch(r"\d+ kB|\d+\.\d MB", row["size"])
+    assert row["run"] == RECIPE.name and row["status"] == "finished"
+
+
+@pytest.fixture
+def under_way(tmp_path):
+    """A folder with one finished run, and one with a checkpoint of its first epoch, which took 10 seconds."""
+    write(tmp_path)
+    recipe = replace(RECIPE, order_seed=1)
+    checkpoint.write(Store(tmp_path).place(recipe), recipe, HISTORY[:1], checkpoint_of(), 10.0)
+    return tmp_path, recipe
+
+
+def test_what_is_being_trained_is_read_from_disk_with_the_time_that_is_left(under_way):
+    folder, recipe = under_way
+    (row,) = runs.progress(Store(folder)).to_dict("records")
+    assert (row["run"], row["epoch"], row["epochs"]) == (recipe.name, 1, recipe.epochs)
+    assert row["left"] == pytest.approx(10.0 * (recipe.epochs - 1)) and row["alive"]
+    assert next(runs.watch(str(folder))).startswith("1 finished, 1 under way, 0 interrupted\n")
+
+
+def test_watching_ends_when_nothing_is_under_way_and_writes_nothing(under_way, monkeypatch):
+    folder, _ = under_way
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    monkeypatch.setattr(runs, "QUIET", -100.0)
+    assert "interrupted" in runs.told(runs.progress(Store(folder)), 1)
+    assert list(runs.watch(str(folder), every=0))[-1].startswith("1 finished, 0 under way, 1 interrupted\n")
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_checkpoint_that_is_half_written_is_left_out(under_way):
+    folder, recipe = under_way
+    place = Store(folder).place(recipe)
+    (place / checkpoint.NAME).write_bytes((place / checkpoint.NAME).read_bytes()[:90])
+    assert runs.progress(Store(folder)).empty
+
+
+# Pictures
+
+
+def test_a_light_border_is_told_from_a_dark_one():
+    image = torch.full((1, 1, 28, 28), 255, dtype=torch.uint8)
+    assert predict.light_border(image)
+    image[..., 0, :] = image[..., -1, :] = image[..., :, 0] = image[..., :, -1] = 0
+    assert not predict.light_border(image)
+
+
+# Working copies
+
+
+@pytest.fixture
+def work(monkeypatch, tmp_path):
+    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    monkeypatch.setattr(lab, "ROOT", tmp_path)
+    return tmp_path / "work"
+
+
+def assigned(path) -> dict:
+    """Return what the parameters cell of a notebook assigns, by running it."""
+    (cell,) = [cell for cell in nbformat.read(path, 4).cells if "parameters" in cell.metadata.get("tags", [])]
+    values = {}
+    exec(cell.source, values)
+    return {name: values[name] for name in values["__annotations__"]}
+
+
+def test_the_working_copies_have_the_values_of_the_params_file_where_the_notebooks_have_the_papers(work):
+    folder = lab.copies(ROOT / "params" / "quick.yaml")
+    given = parameters.checked(parameters.read_file(ROOT / "params" / "quick.yaml"))
+    assert folder == work / "quick"
+    for source in (ROOT / "notebooks").glob("*.ipynb"):
+        papers = assigned(source)
+        assert assigned(folder / source.name) == {name: given.get(name, value) for name, value in papers.items()}
+
+
+def test_a_working_copy_is_kept_and_without_a_params_file_it_is_the_notebook(work, capsys):
+    lab.copies()
+    for source in (ROOT / "notebooks").glob("*.ipynb"):
+        assert nbformat.read(work / source.name, 4) == nbformat.read(source, 4)
+    (work / "sweep.ipynb").write_text("mine")
+    lab.copies()
+    assert (work / "sweep.ipynb").read_text() == "mine" and "kept as it is: work/sweep.ipynb" in capsys.readouterr().out
+
+
+def test_git_ignores_the_working_copies():
+    done = subprocess.run(["git", "check-ignore", "-q", "work/sweep.ipynb"], cwd=ROOT)
+    assert done.returncode == 0
+
+
+def test_the_entry_point_is_installed_beside_the_module():
+    done = subprocess.run([sys.executable, "-m", "fmnist_lib", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("fmnist ")
