@@ -1,19 +1,34 @@
 """What a hostile file, a full disk or a typo can start, fill, hang or overwrite: nothing, and two lines say so."""
 
+import hashlib
 import io
+import json
 import os
 import random
+import shutil
+import signal
 import struct
+import subprocess
+import sys
+import threading
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
+import matplotlib
+import nbformat
 import numpy as np
+import psutil
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import EpsImagePlugin, Image
 
-from fmnist_lib import UserError
-from fmnist_lib.commands import predict
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.__main__ import main
+from fmnist_lib.commands import predict, reference, report
+from fmnist_lib.press import figures, render, typeset
 
+SMOKE = ROOT / "params" / "smoke.yaml"
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files")
 
 
@@ -113,3 +128,259 @@ def test_300_mutations_of_a_picture_are_read_or_refused(tmp_path, kind):
             assert read(tmp_path, mutated(draw, whole)).shape == (1, 1, 28, 28)
         except UserError as error:
             assert error.cause.isprintable() and len(error.cause) < 1000
+
+
+# Reports that are none, or damaged
+
+REFERENCE = ROOT / "reports" / "reference"
+
+
+@pytest.fixture
+def shipped(tmp_path):
+    """A copy of the reference, without what its check does not read."""
+    shutil.copytree(REFERENCE, tmp_path / "report", ignore=shutil.ignore_patterns("*.pdf", "*.html", "benchmark"))
+    return tmp_path / "report"
+
+
+def test_damaged_runs_are_named_as_damaged_and_not_as_of_other_kinds(shipped):
+    (first, *_) = places = sorted((shipped / "runs").iterdir())
+    (first / "history.csv").write_bytes((first / "history.csv").read_bytes().replace(b"\n", b"\r\n"))
+    refused(reference.records, shipped, said="history.csv is damaged")
+    for place in places:
+        (place / "recipe.json").write_bytes((place / "recipe.json").read_bytes().replace(b"\n", b"\r\n"))
+    refused(reference.records, shipped, said=" is damaged")
+
+
+@pytest.mark.parametrize("what", ["pipe", "device", "folder", "gigabytes"])
+@posix
+def test_what_stands_in_the_place_of_a_report_is_neither_waited_for_nor_read(shipped, what):
+    in_place_of(shipped / "report.ipynb", what)
+    refused(reference.verify, shipped, said="report.ipynb")
+
+
+NONE = [b"", b"[" * 10**5, b"{}", b"null", b'{"cells": 3}', b"\xff", json.dumps({"nbformat": 4, "cells": [3]}).encode()]
+NONE += [(ROOT / "notebooks" / "report.ipynb").read_bytes()]
+
+
+@pytest.mark.parametrize("content", NONE, ids=range(len(NONE)))
+def test_what_is_no_report_is_refused(shipped, content):
+    (shipped / "report.ipynb").write_bytes(content)
+    refused(reference.verify, shipped, said="report.ipynb is no notebook of a report")
+
+
+def git(*words, cwd=ROOT):
+    done = subprocess.run(["git", *map(str, words)], cwd=cwd, capture_output=True)
+    return done.stdout if done.returncode == 0 else pytest.skip("not a git checkout")
+
+
+def test_a_clone_that_wants_the_ends_of_lines_of_windows_keeps_every_byte(tmp_path):
+    git("clone", "-q", "-c", "core.autocrlf=true", ROOT, tmp_path / "clone")
+    listed = [
+        line.split(None, 3) for line in git("ls-tree", "-r", "HEAD", cwd=tmp_path / "clone").decode().splitlines()
+    ]
+    assert len(listed) > 100
+    for _, _, blob, name in listed:
+        content = (tmp_path / "clone" / name.strip('"')).read_bytes()
+        assert hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == blob, name
+
+
+# Full disks, closed pipes, folders that vanish
+
+MAIN = [sys.executable, "-m", "fmnist_lib"]
+
+
+def two_lines(done, *said):
+    """Assert that a finished process failed in two lines, which name these."""
+    first, second = done.stderr.decode().splitlines()[-2:]
+    assert done.returncode == 1 and first.startswith("Error: ") and second.startswith("Fix: "), done.stderr
+    assert "Traceback" not in done.stderr.decode() and "Exception ignored" not in done.stderr.decode()
+    assert all(word in first for word in said), first
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_a_full_disk_under_what_is_printed_is_told_in_two_lines():
+    with open("/dev/full", "wb") as full:
+        two_lines(subprocess.run([*MAIN, "schema"], stdout=full, stderr=subprocess.PIPE), "No space left")
+
+
+@posix
+def test_a_reader_of_the_output_that_goes_away_is_told_in_two_lines():
+    reading, writing = os.pipe()
+    os.close(reading)
+    two_lines(subprocess.run([*MAIN, "schema"], stdout=writing, stderr=subprocess.PIPE), "Broken pipe")
+    os.close(writing)
+
+
+FULL = """
+import resource, sys
+from fmnist_lib.__main__ import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # bytes of any file, by this process and its kernels
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@posix
+@pytest.mark.slow
+def test_no_room_for_any_file_is_told_in_two_lines_and_the_older_report_survives(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.html").write_text("the older one")
+    line = [sys.executable, "-c", FULL, "report", ROOT / "params" / "smoke.yaml", "-p", "out", out]
+    two_lines(subprocess.run(line, capture_output=True), "File too large")
+    assert (out / "report.html").read_text() == "the older one" and not (out / ".making").exists()
+
+
+def test_an_out_folder_that_vanishes_is_told_in_two_lines(tmp_path, monkeypatch, capsys, handler):
+    monkeypatch.setattr(report, "_execute", lambda name, values, target: shutil.rmtree(tmp_path / "out"))
+    assert main(["report", str(SMOKE), "-p", "out", str(tmp_path / "out")]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert "Error: FileNotFoundError" in first and second.startswith("Fix: ")
+
+
+def test_what_cannot_be_written_to_is_told_in_two_lines(capsys, handler):
+    for folder in ("/dev/null/out", "/" + "x" * 300, "/" + "x" * 10**6):
+        assert main(["report", str(SMOKE), "-p", "out", folder]) == 1
+        first, second = capsys.readouterr().err.splitlines()
+        assert first.startswith("Error: ") and second.startswith("Fix: ") and len(first) < 3000
+
+
+# Who waits for whom, and other silences
+
+
+@pytest.fixture
+def handler():
+    """Put back what the command does to SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_second_report_for_the_same_folder_says_whom_it_waits_for(tmp_path, monkeypatch, capsys):
+    entered, leave = threading.Event(), threading.Event()
+
+    def execute(name, values, target):
+        target.write_text(name)
+        entered.set()
+        assert leave.wait(60)
+
+    monkeypatch.setattr(report, "_execute", execute)
+    monkeypatch.setattr(report, "_render", lambda *_: None)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(report.make, SMOKE, {}, tmp_path)
+        assert entered.wait(60)
+        second, said = pool.submit(report.make, SMOKE, {}, tmp_path), ""
+        while "waiting" not in said and not second.done():
+            time.sleep(0.01)
+            said += capsys.readouterr().out
+        leave.set()
+        assert first.result(60) == second.result(60) == tmp_path
+    assert f"{tmp_path} is being made by process {os.getpid()} on " in said and "waiting for its end" in said
+
+
+@pytest.mark.parametrize("what", ["list", "verify"])
+def test_a_folder_of_runs_that_is_not_there_is_refused(tmp_path, capsys, handler, what):
+    assert main(["runs", what, "--runs-dir", str(tmp_path / "none")]) == 1
+    assert str(tmp_path / "none") in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_parameter_given_twice_is_refused(capsys, handler):
+    assert main(["report", "-p", "k", "3", "-p", "k", "5"]) == 1
+    assert "-p k is given twice" in capsys.readouterr().err
+
+
+def test_a_name_that_no_terminal_can_print_is_told_all_the_same(tmp_path, capsys, handler):
+    assert main(["predict", "\udcff\x1b[2J.png"]) == 1
+    assert capsys.readouterr().err.replace("\n", "").isprintable()
+
+
+# What a user's machine says of style
+
+DRAWN = """
+from fmnist_lib.press import figures
+from fmnist_lib.press.display import Figure
+import matplotlib.pyplot as plt
+figures.use_style()
+fig, ax = plt.subplots()
+figures.accuracy_against(ax, __import__("pandas").DataFrame({"model": ["CNN3-8-0.1"], "x": [1], "accuracy": [90.0],
+                                                             "low": [89.0], "high": [91.0]}), "x")
+Figure(fig, "fig-x", "Words", "Words")
+"""
+
+
+@pytest.mark.slow
+def test_a_users_style_profile_and_full_home_change_no_byte_of_a_notebook(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    cells = [new_code_cell("out: str = ''", metadata={"tags": ["parameters"]}), new_code_cell(DRAWN)]
+    for i, cell in enumerate(cells):
+        cell["id"] = f"cell-{i}"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(cells=cells, metadata=kernel), tmp_path / "notebooks" / "tiny.ipynb")
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in ("plain", "hostile"):
+        (tmp_path / name).mkdir()
+        if name == "hostile":
+            (tmp_path / "matplotlibrc").write_text(
+                "lines.linewidth: 9\nsavefig.transparent: True\nsvg.id: mine\nno: 1\n"
+            )
+            startup = tmp_path / "home" / "profile_default" / "startup"
+            startup.mkdir(parents=True)
+            (startup / "00.py").write_text("print('mine'); import matplotlib; matplotlib.rcParams['font.size'] = 30")
+            monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path / "matplotlibrc"))
+            monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "home"))
+            for variable in ("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "JUPYTER_RUNTIME_DIR"):
+                monkeypatch.setenv(variable, "/dev/null/nowhere")
+        report._execute("tiny", {"out": "x"}, tmp_path / name / "tiny.ipynb")
+    made = [(tmp_path / name / "tiny.ipynb").read_bytes() for name in ("plain", "hostile")]
+    assert b"image/svg" in made[0] and made[0] == made[1]
+
+
+def test_the_style_starts_from_matplotlibs_defaults():
+    with matplotlib.rc_context({"lines.linewidth": 9, "savefig.transparent": True, "axes.titlecolor": "red"}):
+        figures.use_style()
+        assert (matplotlib.rcParams["savefig.transparent"], matplotlib.rcParams["axes.titlecolor"]) == (False, "auto")
+
+
+# What a notebook can hang
+
+BRACKETS = "[" * 20_000
+
+
+def markdown(*sources):
+    return new_notebook(cells=[new_markdown_cell(source) for source in sources])
+
+
+def test_markdown_that_takes_minutes_is_given_up_in_two_lines_and_leaves_no_process(monkeypatch):
+    monkeypatch.setattr(typeset, "SECONDS", 1)
+    refused(
+        render.ArticleHTMLExporter().from_notebook_node, markdown("# Title", BRACKETS), said="not done after 1 second"
+    )
+    assert not [child for child in psutil.Process().children(recursive=True) if child.name() == "pandoc"]
+
+
+@pytest.mark.parametrize("exporter", [render.ArticleHTMLExporter, render.ArticlePDFExporter], ids=["html", "pdf"])
+@pytest.mark.parametrize("deep", ["> " * 400, "- " * 400, "*_" * 200, "$" + "{" * 400 + "}" * 400 + "$"])
+def test_markdown_that_is_nested_deep_is_set_or_refused(exporter, deep):
+    try:
+        exporter().from_notebook_node(markdown("# Title", deep + "x"))
+    except UserError as error:
+        assert len(error.cause) < 500
+
+
+CONVERT = "from fmnist_lib.press import typeset; typeset._pandoc('[' * 20_000, 'markdown', 'html')"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux")
+def test_pandoc_ends_with_whoever_started_it():
+    parent = subprocess.Popen([sys.executable, "-c", CONVERT])
+    began = time.monotonic()
+    while not (children := psutil.Process(parent.pid).children()) or children[0].name() != "pandoc":
+        assert time.monotonic() - began < 60 and parent.poll() is None
+        time.sleep(0.01)
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, 10)
+    for child in alive:
+        child.kill()
+    assert not alive

@@ -8,13 +8,13 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands import card, floors
 from fmnist_lib.press.display import Table, markdown
 from fmnist_lib.press.language import speak
 from fmnist_lib.press.tables import claims_as_text, patience_as_text, scores_as_text
 from fmnist_lib.runs import record, sweep
-from fmnist_lib.runs.files import write_file
+from fmnist_lib.runs.files import read_file, write_file
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import claims, parameters, protocol, results, tables
@@ -23,6 +23,7 @@ from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
 README = ROOT / "README.md"
+LARGEST = 50_000_000  # bytes of a report's notebook; the reference has 2 % of it
 MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a browser
 
 
@@ -38,6 +39,8 @@ def records(folder: Path) -> tuple[Study, dict]:
     store, listed = Store(runs_dir, shipped=False), kept(folder).get("tab-runs", "")
     there = store.frame().reindex(columns=["run", "device", "precision", "kernels"]).dropna()
     kinds = there[[run in listed for run in there["run"]]].drop(columns="run").drop_duplicates().to_dict("records")
+    if not len(kinds) and (errors := store.verify()[1]):
+        raise errors[0]
     if len(kinds) != 1:
         raise UserError(f"{folder} lists runs of {kinds or 'no kind'} that are there", "take it from its repository")
     values = protocol.DEFAULTS | stated(folder) | kinds[0]
@@ -50,7 +53,7 @@ def records(folder: Path) -> tuple[Study, dict]:
 
 def stated(folder: Path) -> dict:
     """Return the parameters that a report was made with."""
-    return parameters.checked(nbformat.read(Path(folder) / "report.ipynb", 4).metadata["papermill"]["parameters"])
+    return parameters.checked(written(folder)[0])
 
 
 def rebuilt(study: Study, values: dict) -> dict[str, str]:
@@ -83,10 +86,30 @@ def frame(runs: list[Run], values: dict) -> pd.DataFrame:
 def kept(folder: Path) -> dict[str, str]:
     """Return what a report's folder holds under the names of `rebuilt`."""
     paths = [*Path(folder).glob("*.csv"), *Path(folder).glob(f"runs/*/{MODEL_CARD}")]
-    files = {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in paths}
-    cells = nbformat.read(Path(folder) / "report.ipynb", 4).cells
-    outputs = [output for cell in cells for output in cell.get("outputs", []) if "fmnist" in output.get("metadata", {})]
-    return files | {output.metadata["fmnist"]["label"]: output.data.get("text/html") for output in outputs}
+    files = {path.relative_to(folder).as_posix(): path.read_bytes().decode(errors="replace") for path in paths}
+    return files | written(folder)[1]
+
+
+def written(folder: Path) -> tuple[dict, dict[str, str]]:
+    """Return what a report's notebook says: its parameters, and its tables' HTML by label; UserError if it is none."""
+    path = Path(folder) / "report.ipynb"
+    try:
+        nb = nbformat.reads(read_file(path, LARGEST).decode(), 4)
+        outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
+        labelled = [output for output in outputs if "fmnist" in output.get("metadata", {})]
+        shown = {output.metadata["fmnist"]["label"]: output.data.get("text/html") for output in labelled}
+        return dict(nb.metadata["papermill"]["parameters"]), shown
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        RecursionError,
+        nbformat.ValidationError,
+    ) as error:
+        cause = f"{path} is no notebook of a report ({type(error).__name__}: {short(error)})"
+        raise UserError(cause, "take the folder whole from its repository, or make the report anew") from error
 
 
 def verify(folder: Path) -> list[str]:

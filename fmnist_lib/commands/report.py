@@ -101,6 +101,7 @@ def _execute(name: str, values: dict, target: Path):
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
+    (profile := target.parent / "ipython").mkdir(exist_ok=True)
     again = "run the same command again: what is finished is kept"
     for logger in ("papermill", "papermill.translators", "papermill.parameterize", "asyncio"):
         logging.getLogger(logger).setLevel(logging.CRITICAL)  # one file serves five notebooks; errors are told below
@@ -111,7 +112,7 @@ def _execute(name: str, values: dict, target: Path):
                 ROOT / "notebooks" / f"{name}.ipynb", target, values, kernel_name="python3", progress_bar=False,
                 stdout_file=sys.stdout, stderr_file=sys.stderr,
                 extra_arguments=["--IPKernelApp.log_level=50", "--InteractiveShell.xmode=Plain",
-                                 f"--IPKernelApp.ipython_dir={target.parent / 'ipython'}"],
+                                 f"--IPKernelApp.ipython_dir={profile}"],
                 config=Config({"KernelManager": {"shutdown_wait_time": SHUTDOWN,
                                                  "connection_file": str(target.with_suffix(".json"))}}),
             )  # fmt: skip
