@@ -3,7 +3,7 @@ PYTHON ?= python3
 PARAMS ?= quick
 BIN := .venv/bin
 
-.PHONY: setup report test test-all lab lint reference schema
+.PHONY: setup report test test-all lab lint mutants reference schema
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -14,6 +14,9 @@ setup: .venv/ready
 
 report: setup  ## train what is missing and make reports/$(PARAMS)/report.html and report.pdf
 	$(BIN)/python -m fmnist_lib report params/$(PARAMS).yaml
+
+mutants: setup  ## each wrong change of tests/mutants.toml in a copy: does a test notice?
+	$(BIN)/python tests/mutants.py
 
 reference: setup  ## the paper's protocol, into the one report folder that is tracked
 	$(BIN)/python -m fmnist_lib reference
