@@ -8,6 +8,7 @@ import contextlib
 import io
 import multiprocessing
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -71,7 +72,7 @@ def tried(mutant: Mutant) -> int:
         with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
             import pytest
 
-            status = int(pytest.main([*PYTEST, *mutant.tests.split()]))
+            status = int(pytest.main([*PYTEST, *shlex.split(mutant.tests)]))
         signal.alarm(0)
         library = sys.modules.get("fmnist_lib")
         wrong = library is None or not Path(library.__file__).is_relative_to(folder)
