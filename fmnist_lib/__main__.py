@@ -18,8 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     report.set_defaults(run=run_report)
     commands.add_parser("reference", help="the paper's protocol into reports/reference").set_defaults(run=run_reference)
-    verify = commands.add_parser("verify", help="rebuild a report's tables from its records and compare them")
-    verify.add_argument("folder", help="a report with its runs beside it, such as reports/reference")
+    verify = commands.add_parser("verify", help="make a report anew from its records and compare every byte")
+    verify.add_argument("folder", help="a report, such as reports/reference or your own")
     verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
     verify.set_defaults(run=run_verify)
     predict = commands.add_parser("predict", help="name the garment in a picture")
@@ -67,13 +67,14 @@ def run_reference(options):
 
 
 def run_verify(options):
-    """Say which tables are what the records give, and how runs that are trained anew compare."""
-    from fmnist_lib.commands import reference
+    """Say what of a report is what its records give, how runs that are trained anew compare, and a verdict."""
+    from fmnist_lib.commands import reference, verify
 
-    for name in reference.verify(options.folder):
-        print(f"same bytes: {name}")
+    found = verify.verify(options.folder)
+    print(*(f"same bytes: {name}" for name in found[0]), sep="\n")
     if options.retrain:
         print(*reference.retrain(options.folder, options.retrain), sep="\n")
+    print(verify.verdict(options.folder, *found))
 
 
 def run_predict(options):

@@ -1,4 +1,4 @@
-"""The seams: what a recipe says is what trains, what is kept and what meets the test images; nothing is lost between."""
+"""The seams: what a recipe says is what trains, what is kept and what meets the test images."""
 
 import hashlib
 from dataclasses import fields, replace
@@ -162,7 +162,7 @@ def test_train_and_validation_images_are_those_of_pytorchs_own_split(reached):
 def test_the_folds_are_disjoint_whole_and_parts_of_one_shuffled_list(reached):
     folds = [reached(replace(WHOLE, folds=6, fold=i)) for i in range(6)]
     shuffled = torch.randperm(TRAIN, generator=torch.Generator().manual_seed(WHOLE.split_seed)).tolist()
-    assert sum((found["val"][1] for found in folds), []) == shuffled
+    assert [i for found in folds for i in found["val"][1]] == shuffled
     assert all(set(found["train"][1]).isdisjoint(found["val"][1]) for found in folds)
     assert all(len(found["train"][1]) == 50_000 for found in folds)
 
@@ -216,7 +216,7 @@ def network(recipe) -> nn.Sequential:
 
 
 def order(weights: dict) -> list[str]:
-    """Sort the names of weights by their layer, whose numbers the dropouts of other kernels move, as a network has them."""
+    """Sort the names of weights, which a file has by the alphabet, as a network has them."""
     last = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
     return sorted(weights, key=lambda name: (int(name.split(".")[0]), last.index(name.split(".")[1])))
 

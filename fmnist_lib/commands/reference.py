@@ -1,4 +1,4 @@
-"""A report held against the records that it ships: each table rebuilt from them, any run trained anew."""
+"""What a report's records give: its tables as files, any run trained anew, the card and the README of the reference."""
 
 import re
 import tempfile
@@ -9,64 +9,62 @@ import pandas as pd
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands import card, floors
-from fmnist_lib.press.display import Table, markdown
+from fmnist_lib.press.display import markdown
 from fmnist_lib.press.language import speak
-from fmnist_lib.press.tables import claims_as_text, patience_as_text, scores_as_text
+from fmnist_lib.press.tables import scores_as_text
 from fmnist_lib.runs import record, sweep
 from fmnist_lib.runs.files import write_file
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import claims, parameters, protocol, results, tables
-from fmnist_lib.study.patience import patience_table, whole_curves
+from fmnist_lib.study import parameters, protocol, results, tables
 from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
 README = ROOT / "README.md"
+KIND = ("device", "precision", "kernels")
 MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a browser
 
 
 def records(folder: Path) -> tuple[Study, dict]:
     """Return the study that a report's records amount to, every file verified, and the report's parameters.
 
-    Device and precision are those of the records. Raises UserError for a run that is missing, damaged or of a kind of
-    its own.
+    The runs lie beside it in runs/ or, while it is where it was made, where its parameters say. Of several devices,
+    precisions and kernels that lie there, those are taken by which the study is whole and which the report lists.
+    Raises UserError for a run that is missing or damaged.
     """
-    notebook, runs_dir = Path(folder) / "report.ipynb", Path(folder).absolute() / "runs"
-    if not (notebook.exists() and runs_dir.is_dir()):
-        raise UserError(f"{folder} is no report with its runs beside it", "name a folder such as reports/reference")
-    stated = parameters.checked(nbformat.read(notebook, 4).metadata["papermill"]["parameters"])
-    listed = Store(runs_dir).frame().reindex(columns=["device", "precision", "kernels"])
-    kinds = listed.dropna().drop_duplicates().to_dict("records")
-    if len(kinds) != 1:
-        raise UserError(f"{runs_dir} holds runs of {kinds or 'no kind'}", "keep those of one device and precision")
-    values = protocol.DEFAULTS | stated | kinds[0]
-    study = protocol.collect(values, Store(runs_dir))
+    notebook, beside = Path(folder) / "report.ipynb", Path(folder).absolute() / "runs"
+    if not notebook.exists():
+        raise UserError(f"{folder} is no report", "name a folder with a report.ipynb, such as reports/reference")
+    text = notebook.read_text("utf-8")
+    stated = parameters.checked(nbformat.reads(text, 4).metadata["papermill"]["parameters"])
+    moved = Path(stated.get("out", "")) != Path(folder).absolute()
+    store = Store(beside if beside.is_dir() or moved else stated.get("runs_dir", ""))
+    found = store.frame().reindex(columns=KIND).dropna().drop_duplicates().to_dict("records")
+    kinds = [kind for kind in found if all(stated.get(name, "auto") in ("auto", kind[name]) for name in KIND)]
+    if not kinds:
+        raise UserError(f"{store.folder} holds no runs of {folder}", "name a report with its runs in runs/ beside it")
+    studies = [
+        (protocol.collect(values, store), values) for kind in kinds for values in [protocol.DEFAULTS | stated | kind]
+    ]
+    listed = [sum(run.folder.name in text for run in study.every) for study, _ in studies]
+    study, values = min(studies, key=lambda pair: (len(pair[0].missing), -listed[studies.index(pair)]))
     if study.missing:
         names = ", ".join(recipe.name for recipe in study.missing)
-        raise UserError(f"{runs_dir} lacks {names}", "take the folder whole from its repository, or make it anew")
+        raise UserError(f"{store.folder} lacks {names}", "take the folder whole from its repository, or make it anew")
     return study, values
 
 
 def rebuilt(study: Study, values: dict) -> dict[str, str]:
-    """Return every table of a report, made from its records: the CSV files by name, the notebook's HTML by label."""
+    """Return a report's files but its pages, made from its records: CSV, model card, README's blocks, by name."""
     speak(values["language"])
-    every, grid, retrained = (frame(some, values) for some in (study.every, study.grid, study.retrained))
-    seeds = len(values["seed"])
+    grid, retrained = (frame(some, values) for some in (study.grid, study.retrained))
     winners = [run for run in study.searched + study.retrained if run.recipe.model in study.winners]
     files = {"table1.csv": tables.validation(grid), "table2.csv": tables.test(retrained)}
     files |= {"retrain.csv": tables.retraining(frame(winners, values))}
-    shown = {
-        "tab-validation": scores_as_text(tables.table_1(grid, seeds)),
-        "tab-test": scores_as_text(tables.table_2(retrained, seeds), loss_digits=4),
-        "tab-claims": claims_as_text(claims.judge(every)),
-        "tab-patience": patience_as_text(patience_table(whole_curves(study.every))),
-        "tab-runs": tables.runs(every),
-        "tab-environment": tables.environment(every),
-    }
     made = {name: table.to_csv(index=False) for name, table in files.items()}
-    made |= {label: Table(table, label, "", digits=2, words=[" "]).data["text/html"] for label, table in shown.items()}
     carded = [run for run in study.retrained if (run.folder / MODEL_CARD).exists()]
-    return made | {f"runs/{run.folder.name}/{MODEL_CARD}": card.text(run) for run in carded}
+    made |= {f"runs/{run.folder.name}/{MODEL_CARD}": card.text(run) for run in carded}
+    return made | {f"the README's {name}": block for name, block in blocks(study, values).items() if carded}
 
 
 def frame(runs: list[Run], values: dict) -> pd.DataFrame:
@@ -75,24 +73,12 @@ def frame(runs: list[Run], values: dict) -> pd.DataFrame:
 
 
 def kept(folder: Path) -> dict[str, str]:
-    """Return what a report's folder holds under the names of `rebuilt`."""
+    """Return what a report's folder, and for the reference the README, hold under the names of `rebuilt`."""
     paths = [*Path(folder).glob("*.csv"), *Path(folder).glob(f"runs/*/{MODEL_CARD}")]
     files = {path.relative_to(folder).as_posix(): path.read_bytes().decode() for path in paths}
-    cells = nbformat.read(Path(folder) / "report.ipynb", 4).cells
-    outputs = [output for cell in cells for output in cell.get("outputs", []) if "fmnist" in output.get("metadata", {})]
-    return files | {output.metadata["fmnist"]["label"]: output.data.get("text/html") for output in outputs}
-
-
-def verify(folder: Path) -> list[str]:
-    """Rebuild every table of a report from its records; return the names of those found the same, byte by byte.
-
-    Raises UserError naming those that differ.
-    """
-    made, there = rebuilt(*records(folder)), kept(folder)
-    if wrong := [name for name in made if there.get(name) != made[name]]:
-        cause = f"{folder}: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not what the records give"
-        raise UserError(cause, "take the folder whole from its repository, or make the report anew")
-    return list(made)
+    said = re.findall(r"<!-- ([^/].*?) -->\n\n(.*?)\n\n<!-- /\1 -->", README.read_text("utf-8"), re.S)
+    shipped = any(name.endswith(MODEL_CARD) for name in files)
+    return files | {f"the README's {name}": block for name, block in said if shipped}
 
 
 def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:
