@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE  # or each of hundreds of processes compiles PyTorch's sources anew
 
-.PHONY: setup report test test-all lab lint reference schema
+.PHONY: setup report test test-all lab lint mutants reference schema
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -15,6 +15,9 @@ setup: .venv/ready
 report: PARAMS ?= quick
 report: setup  ## train what is missing and make reports/$(PARAMS)/report.html and report.pdf
 	$(BIN)/fmnist report $(PARAMS)
+
+mutants: setup  ## each wrong change of tests/mutants.toml in a copy: does a test notice?
+	$(BIN)/python tests/mutants.py
 
 reference: setup  ## the paper's protocol, into the one report folder that is tracked
 	$(BIN)/fmnist reference

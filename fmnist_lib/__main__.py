@@ -3,13 +3,12 @@
 import argparse
 import contextlib
 import os
-import re
 import signal
 import sys
 from importlib.metadata import version
 
 from fmnist_lib import UserError, short
-from fmnist_lib.rules import near
+from fmnist_lib.commands.parser import Parser
 
 ABOUT = "Fashion-MNIST classifiers after R. Magallanes Saunders (2022): train, report, verify, predict."
 EXAMPLES = """examples:
@@ -18,27 +17,10 @@ EXAMPLES = """examples:
   fmnist report paper -p seed "[0, 1]"  the paper's protocol over two seeds, in a folder of its own
   fmnist lab quick                     JupyterLab on working copies, with quick's parameters in them
   fmnist runs --watch                  what is being trained now, whoever trains it
-  fmnist verify reports/reference      every table of a report, made again from its records
+  fmnist verify reports/reference      a report made anew from its records, and compared
   fmnist predict --invert shirt.jpg    which garment is this? (a dark one on a light background)
 
 Every command also works as: python -m fmnist_lib COMMAND"""
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are two lines, like all others here."""
-
-    def parse_known_args(self, args=None, namespace=None):
-        """Parse as argparse does, and refuse here what a command does not know: it knows what is near."""
-        known, rest = super().parse_known_args(args, namespace)
-        if rest:
-            self.error(f"unrecognized arguments: {' '.join(rest)}")
-        return known, rest
-
-    def error(self, message: str):
-        """Raise UserError with argparse's own words, what is near, and where the help is."""
-        known = [*self._option_string_actions, *re.findall(r"\w+", message.partition("choose from")[2])]
-        given = re.search(r"(?:invalid choice: '|unrecognized arguments: )([\w-]+)", message)
-        raise UserError(message, f"{near(given[1], known) if given else ''}see {self.prog} --help")
 
 
 def parser() -> Parser:
@@ -68,8 +50,8 @@ def parser() -> Parser:
     predict = command("predict", run_predict, "name the garment in a picture")
     predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="28×28 as in the data set, or any other size")
     predict.add_argument("--invert", action="store_true", help="for pictures with a light background")
-    verify = command("verify", run_verify, "make a report's tables again from its records and compare them")
-    verify.add_argument("folder", metavar="FOLDER", help="a report with its runs beside it, such as reports/reference")
+    verify = command("verify", run_verify, "make a report anew from its records and compare every byte")
+    verify.add_argument("folder", metavar="FOLDER", help="a report, such as reports/reference or your own")
     verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
     command("reference", run_reference, "run the paper's protocol into reports/reference, the report that is tracked")
     fetch = command("fetch", run_fetch, "get the data set and verify it")
@@ -144,14 +126,14 @@ def run_reference(options):
 
 
 def run_verify(options):
-    """Say which tables are what the records give, how runs that are trained anew compare, and the verdict."""
-    from fmnist_lib.commands import reference
+    """Say what of a report is what its records give, how runs that are trained anew compare, and a verdict."""
+    from fmnist_lib.commands import reference, verify
 
-    names = reference.verify(options.folder)
-    print(*(f"same bytes: {name}" for name in names), sep="\n")
+    found = verify.verify(options.folder)
+    print(*(f"same bytes: {name}" for name in found[0]), sep="\n")
     if options.retrain:
         print(*reference.retrain(options.folder, options.retrain), sep="\n")
-    print(f"Verified: {options.folder} is what its records give, in all of {len(names)} tables.")
+    print(verify.verdict(options.folder, *found))
 
 
 def run_predict(options):

@@ -64,18 +64,22 @@ def ann_juan(p: float, n: int = 512, activation="relu", output="plain", input_dr
     )  # fmt: skip
 
 
-def build(model: str, padding="1,0", activation="relu", output="plain", input_dropout=False) -> nn.Sequential:
+def build(
+    model: str, padding="1,0", activation="relu", output="plain", input_dropout=False, nahuel_k=3
+) -> nn.Sequential:  # fmt: skip
     """Build the model of a name such as CNN3-512-0.1, CNN-Nahuel or ANN-Juan-0.25; UserError if there is none."""
     family, arguments = parse(model)
     if family == "ann_juan":
         return ann_juan(**arguments, activation=activation, output=output, input_dropout=input_dropout)
-    constructor = cnn if family == "cnn" else cnn_nahuel
-    return constructor(**arguments, padding=padding, activation=activation, output=output)
+    if family == "cnn_nahuel":
+        return cnn_nahuel(nahuel_k, padding=padding, activation=activation, output=output)
+    return cnn(**arguments, padding=padding, activation=activation, output=output)
 
 
 def of(recipe: Recipe) -> nn.Sequential:
     """Build the model that a recipe states, in its readings."""
-    return build(recipe.model, recipe.padding, recipe.activation, recipe.output, recipe.input_dropout)
+    readings = recipe.padding, recipe.activation, recipe.output, recipe.input_dropout, recipe.nahuel_k
+    return build(recipe.model, *readings)
 
 
 def layers(model: nn.Sequential) -> list[tuple[str, tuple[int, ...]]]:

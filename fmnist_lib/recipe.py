@@ -10,7 +10,7 @@ from fmnist_lib.rules import FLAG, RATE, SEED, SHARE, Rule, one_of, required, wh
 
 NUMERICS = 2  # raised whenever a change to the engine changes the numbers it produces
 IMAGES = 60_000  # in the training part of Fashion-MNIST
-LATER = ("patience", "kernels")  # fields younger than the oldest records: at their defaults they are not written
+LATER = ("patience", "kernels", "nahuel_k")  # younger than the oldest records: at their defaults they are not written
 
 
 def knob(default, rule: Rule, meaning: str):
@@ -30,6 +30,7 @@ class Recipe:
     activation: str = knob("relu", one_of("relu", "leaky_relu"), "relu or leaky_relu")
     output: str = knob("plain", one_of("plain", "dropout_relu"), "the ten logits as they are, or dropout_relu after")
     input_dropout: bool = knob(False, FLAG, "ANN-Juan: dropout on the pixels too")
+    nahuel_k: int = knob(3, whole(1, 27), "CNN-Nahuel: its kernel size, which the paper does not give; odd")
     train_images: int = knob(50_000, whole(1, IMAGES), "images to train on, of 60,000")
     val_images: int = knob(10_000, whole(0, IMAGES), "images to validate on")
     split_seed: int = knob(42, SEED, "of the random split, for seed 0")
@@ -137,7 +138,10 @@ def check_together(recipe: Recipe):
     """Raise UserError for values that are fine one by one and impossible together."""
     family, arguments = parse(recipe.model)
     if family != "ann_juan":
-        flattened_side(arguments.get("k", 3), recipe.padding)
+        flattened_side(arguments.get("k", recipe.nahuel_k), recipe.padding)
+    required(recipe.nahuel_k % 2 == 1, "nahuel_k", recipe.nahuel_k, "an odd whole number, such as 3 or 5")
+    if recipe.nahuel_k != Recipe.nahuel_k and family != "cnn_nahuel":
+        raise UserError(f"nahuel_k = {recipe.nahuel_k} with {recipe.model}", "use it with CNN-Nahuel only")
     if recipe.input_dropout and family != "ann_juan":
         raise UserError(f"input_dropout = true with {recipe.model}", "use it with ANN-Juan only")
     if recipe.momentum and recipe.optimizer != "sgd":

@@ -201,6 +201,161 @@ def test_models_stand_beside_the_paper_in_the_order_given_and_a_missing_run_leav
     assert bottom > top
 
 
+# Each artist against the frame that it was given
+
+
+def lines_at(drawn, marker):
+    return [line for line in drawn.lines if line.get_marker() == marker and len(line.get_xdata())]
+
+
+def test_samples_stand_in_their_order_under_their_own_classes():
+    drawn = figures.samples(plt.figure(), IMAGES[:5], LABELS[:5], CLASSES, columns=3)
+    assert len(drawn.axes) == 6 and not drawn.axes[5].images
+    for ax, image, label in zip(drawn.axes, IMAGES, LABELS[:5], strict=False):
+        assert np.array_equal(ax.images[0].get_array(), image) and ax.get_title() == CLASSES[label]
+        assert ax.images[0].get_clim() == (0, 255)
+
+
+@pytest.mark.parametrize(("language", "sign"), [("en", "."), ("es", ",")])
+def test_a_mistakes_confidence_is_rounded_down_and_written_as_the_language_does(language, sign):
+    speak(language)
+    sure = np.full(40, 0.5)
+    sure[[0, 3]] = 0.99999, 0.98765
+    drawn = figures.mistakes(plt.figure(), IMAGES, LABELS, PREDICTED, sure, CLASSES, count=2, columns=2)
+    shown = [re.search(r"[\d.,]+(?= %)", ax.get_xlabel())[0] for ax in drawn.axes]
+    assert shown == [f"99{sign}99", f"98{sign}76"]
+
+
+def test_the_filters_shown_are_the_weights_and_the_dashes_mark_the_negative_ones():
+    weights = RANDOM.normal(size=(6, 3, 3))
+    drawn = figures.filters(axes(7, 3), weights, columns=3)
+    mosaic = np.asarray(drawn.images[0].get_array(), float)
+    for i, one in enumerate(weights):
+        row, column = divmod(i, 3)
+        assert np.allclose(mosaic[4 * row : 4 * row + 3, 4 * column : 4 * column + 3], one)
+    assert drawn.images[0].get_clim() == pytest.approx((-np.abs(weights).max(), np.abs(weights).max()))
+    red, blue = (drawn.images[0].cmap(value) for value in (1.0, 0.0))
+    assert red[0] > red[2] and blue[2] > blue[0]  # red is positive, as its alternative text says
+    dashes = {(int(y), int(x)) for x, y in drawn.collections[0].get_offsets()}
+    assert dashes == set(zip(*np.nonzero(np.nan_to_num(mosaic) < 0), strict=True))
+
+
+def test_the_tones_of_the_confusion_matrix_are_shares_of_the_true_class():
+    counts = RANDOM.integers(0, 900, (10, 10))
+    drawn = figures.confusion(axes(), counts, CLASSES)
+    tones = np.asarray(drawn.collections[0].get_array()).reshape(10, 10)
+    assert np.allclose(tones**2, counts / counts.sum(1, keepdims=True))
+    assert [label.get_text() for label in drawn.get_xticklabels()] == CLASSES
+    assert (drawn.get_xlabel(), drawn.get_ylabel()) == ("Predicted class", "True class")
+
+
+def test_the_names_of_loss_curves_lead_to_their_own_lines():
+    one, again = history(), history(3, 5)
+    drawn = figures.loss_curves(axes(), [one], retraining=again)
+    legend = drawn.get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "training", "retrained: training", "validation", "retrained: validation"
+    ]  # fmt: skip
+    expected = {"training": one["train_loss"], "validation": one["val_loss"]}
+    expected |= {
+        f"retrained: {name}": again[f"{column}_loss"] for name, column in (("training", "train"), ("validation", "val"))
+    }
+    for text, handle in zip(legend.get_texts(), legend.legend_handles, strict=True):
+        same = [line for line in drawn.lines if np.array_equal(line.get_ydata(), expected[text.get_text()])]
+        assert len(same) == 1 and same[0].get_linestyle() == handle.get_linestyle()
+        assert to_rgb(same[0].get_color()) == to_rgb(handle.get_color())
+
+
+@pytest.mark.parametrize(("language", "sign"), [("en", "."), ("es", ",")])
+def test_the_best_epoch_is_named_with_its_own_loss(language, sign):
+    speak(language)
+    one = history()
+    best = one.loc[one["val_loss"].idxmin()]
+    text = words(figures.loss_curves(axes(), [one]))[0]
+    assert str(int(best["epoch"])) in text and f"{best['val_loss']:.3f}".replace(".", sign) in text
+
+
+def test_accuracy_stands_at_its_own_cost_within_its_own_interval_under_its_own_name():
+    frame = scores(MODELS).assign(low=lambda f: f["accuracy"] - 0.2, high=lambda f: f["accuracy"] + 0.4)
+    drawn = figures.accuracy_against(axes(7, 3), frame, "seconds")
+    bars = [line for line in drawn.lines if len(line.get_xdata()) == 2]
+    dots = [line for line in drawn.lines if len(line.get_xdata()) == 1]
+    named = {text.get_text(): text.xy for text in drawn.texts if text.get_text()}
+    for row, bar, dot in zip(frame.itertuples(), bars, dots, strict=True):
+        assert bar.get_xydata().tolist() == [[row.seconds, row.low], [row.seconds, row.high]]
+        assert dot.get_xydata().tolist() == [[row.seconds, row.accuracy]] == [list(named[row.model])]
+        look = figures.look(row.model)
+        assert (dot.get_color(), dot.get_marker()) == (look["color"], look["marker"])
+
+
+def test_beside_the_paper_stand_ours_its_interval_and_every_seed_each_in_its_row():
+    frame = scores(MODELS).assign(high=lambda f: f["ours"] + 0.4)
+    drawn = figures.against_paper(axes(7, 3.6), frame)
+    bars = [line for line in drawn.lines if len(line.get_xdata()) == 2]
+    dots = [line for line in drawn.lines if len(line.get_xdata()) == 1]
+    for y, (row, bar, dot, seeds) in enumerate(zip(frame.itertuples(), bars, dots, drawn.collections, strict=True)):
+        assert bar.get_xydata().tolist() == [[row.low, y], [row.high, y]]
+        assert dot.get_xydata().tolist() == [[row.ours, y]] and dot.get_color() == figures.colour(row.model)
+        assert seeds.get_offsets()[:, 0].tolist() == pytest.approx(row.each)
+        assert ((seeds.get_offsets()[:, 1] - y).data < 0.5).all()
+    (paper,) = lines_at(drawn, "x")
+    assert paper.get_xydata().tolist() == [[row.paper, y] for y, row in enumerate(frame.itertuples())]
+    names = dict(
+        zip((t.get_text() for t in drawn.get_legend().get_texts()), drawn.get_legend().legend_handles, strict=True)
+    )
+    assert names["the paper"].get_marker() == "x" and names["ours, 95 % interval"].get_marker() == "o"
+
+
+@pytest.mark.parametrize(("language", "sign"), [("en", "."), ("es", ",")])
+def test_every_axis_of_numbers_writes_them_as_its_language_does(language, sign):
+    speak(language)
+    figure = plt.figure(figsize=(14, 6))
+    one, two, three, four = figure.subplots(2, 2).ravel()
+    figures.loss_curves(one, [history()])
+    near = scores(MODELS[:3])
+    near[["paper", "ours", "accuracy", "low", "high"]] = [[91.02, 91.05, 91.05, 91.01, 91.09]] * 3
+    figures.accuracy_against(two, near, "seconds")
+    figures.against_paper(three, near.drop(columns="each"))
+    figures.filters(four, RANDOM.normal(size=(8, 3, 3)))
+    figure.draw_without_rendering()
+    shown = [one.yaxis, two.yaxis, three.xaxis, figure.axes[-1].yaxis]
+    texts = [[label.get_text() for label in axis.get_ticklabels()] for axis in shown]
+    assert all(any(sign in text for text in some) for some in texts)
+    assert not any({".": ",", ",": "."}[sign] in text for some in texts for text in some)
+
+
+def rectangles(drawn, linewidth=1.5):
+    return {patch.get_bbox().bounds for patch in drawn.patches if patch.get_linewidth() == linewidth}
+
+
+def test_the_convolution_frames_the_window_that_it_works_out():
+    drawn = diagrams.convolution(axes(), IMAGE, KERNEL, at=(2, 1))
+    assert np.array_equal(values(drawn, "kernel"), KERNEL)
+    assert (1, 2, 3, 3) in rectangles(drawn)  # columns 1–3, rows 2–4 of the input
+    tinted = {p.get_bbox().bounds[:2] for p in drawn.patches if p.get_facecolor()[:3] == to_rgb(diagrams.ORANGE)}
+    assert tinted == {(x, y) for x in (1, 2, 3) for y in (2, 3, 4)}
+
+
+def test_the_pooling_shows_the_matrix_that_it_was_given_and_tints_a_block_as_its_maximum():
+    matrix = RANDOM.integers(0, 99, (4, 4))
+    drawn = diagrams.max_pooling(axes(), matrix)
+    assert np.array_equal(values(drawn, "input"), matrix)
+    faces = [p.get_facecolor() for p in drawn.patches if p.get_linewidth() == 0.6]
+    inputs, outputs = np.array(faces[:16]).reshape(4, 4, 4), np.array(faces[16:]).reshape(2, 2, 4)
+    assert np.array_equal(inputs, outputs.repeat(2, 0).repeat(2, 1)) and len({tuple(f) for f in faces}) == 4
+
+
+def test_each_stage_of_a_layer_stands_right_of_the_one_before_and_blue_is_negative():
+    image, *arrays = stages()
+    drawn = diagrams.conv_layer(axes(7, 3.4), image, *arrays, channels=(4, 9))
+    left = [picture.get_extent()[0] for picture in drawn.images]
+    assert left[0] < left[1] == left[2] < left[3] == left[4] < left[5]
+    assert all(drawn.images[i].get_extent()[2] < drawn.images[i + 1].get_extent()[2] for i in (1, 3, 5))
+    for picture, array in zip(drawn.images[1::2], arrays, strict=True):
+        assert picture.get_clim() == pytest.approx((-np.abs(array).max(), np.abs(array).max()))
+        assert picture.cmap(0.0)[2] > picture.cmap(0.0)[0]
+
+
 def every_figure(language):
     """Draw each figure as the report does, at its size in print."""
     speak(language)

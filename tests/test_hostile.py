@@ -25,7 +25,7 @@ from PIL import EpsImagePlugin, Image
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.__main__ import main
-from fmnist_lib.commands import predict, reference, report
+from fmnist_lib.commands import predict, reference, report, verify
 from fmnist_lib.press import figures, render, typeset
 
 SMOKE = ROOT / "params" / "smoke.yaml"
@@ -155,7 +155,7 @@ def test_damaged_runs_are_named_as_damaged_and_not_as_of_other_kinds(shipped):
 @posix
 def test_what_stands_in_the_place_of_a_report_is_neither_waited_for_nor_read(shipped, what):
     in_place_of(shipped / "report.ipynb", what)
-    refused(reference.verify, shipped, said="report.ipynb")
+    refused(verify.verify, shipped, said="report.ipynb")
 
 
 NONE = [b"", b"[" * 10**5, b"{}", b"null", b'{"cells": 3}', b"\xff", json.dumps({"nbformat": 4, "cells": [3]}).encode()]
@@ -165,7 +165,7 @@ NONE += [(ROOT / "notebooks" / "report.ipynb").read_bytes()]
 @pytest.mark.parametrize("content", NONE, ids=range(len(NONE)))
 def test_what_is_no_report_is_refused(shipped, content):
     (shipped / "report.ipynb").write_bytes(content)
-    refused(reference.verify, shipped, said="report.ipynb is no notebook of a report")
+    refused(verify.verify, shipped, said="report.ipynb is no notebook of a report")
 
 
 def git(*words, cwd=ROOT):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from fmnist_lib import UserError, models, recipe
+from fmnist_lib.recipe import Recipe
 from fmnist_lib.study import paper
 
 CNNS = [recipe.cnn_name(k, n, p) for k, n, p in itertools.product(*paper.GRID.values())]
@@ -137,3 +138,13 @@ def test_listing_the_layers_leaves_the_model_as_it_was(training):
     models.layers(model)
     assert all(layer.training == training for layer in model)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_kernel_of_cnn_nahuel_is_a_reading_of_its_own_and_its_default_changes_no_id():
+    by_hand, plain = Recipe("CNN-Nahuel", nahuel_k=5), Recipe("CNN-Nahuel")
+    assert [layer.kernel_size for layer in models.of(by_hand) if isinstance(layer, nn.Conv2d)] == [(5, 5)] * 2
+    assert models.of(by_hand)[9 + 2].in_features == 64 * 4 * 4  # 28 → 26 → 13 → 9 → 4
+    assert "nahuel_k" not in plain.json and by_hand.id != plain.id == Recipe("CNN-Nahuel", nahuel_k=3).id
+    for wrong in ({"nahuel_k": 4}, {"nahuel_k": 11}, {"model": "CNN3-8-0.1", "nahuel_k": 5}):
+        with pytest.raises(UserError, match=r"k = (4|11|5)"):
+            Recipe(**{"model": "CNN-Nahuel"} | wrong)

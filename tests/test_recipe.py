@@ -139,7 +139,9 @@ OTHERS |= {name: st.integers(0, 2**32 - 1) for name in SEEDS}
 OTHERS |= {"shuffle": st.booleans(), "input_dropout": st.booleans(), "fold": st.integers(0, 5)}
 OTHERS |= {"model": NAMES | st.builds(recipe.ann_name, RATES) | st.just("CNN-Nahuel"), "momentum": RATES}
 OTHERS |= {"batch": st.integers(1, 50_000), "epochs": st.integers(1, 1000), "threads": st.integers(1, 64)}
+OTHERS |= {"nahuel_k": st.sampled_from([1, 5, 7, 9])}
 OTHERS |= {"lr": st.floats(1e-9, 100), "numerics": st.integers(1, 9), "patience": st.integers(0, 1000)}
+FIXED = ("fold", "numerics", "input_dropout", "nahuel_k")  # what only folds, engines and single models can change
 ALONE = {  # fields that a fold would fix
     "train_images": st.integers(500, 50_000),
     "val_images": st.integers(1, 10_000),
@@ -156,6 +158,7 @@ def test_every_field_is_tried():
 @given(data=st.data())
 def test_a_change_of_any_field_alone_is_another_run(name, data):
     base = replace(BASE, folds=0) if name in ALONE else BASE
+    base = replace(BASE, model="CNN-Nahuel") if name == "nahuel_k" else base
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(recipe.RULES, "numerics", rules.whole(1, 9))
         value = data.draw((OTHERS | ALONE)[name].filter(lambda value: value != getattr(base, name)))
@@ -166,7 +169,7 @@ def test_a_change_of_any_field_alone_is_another_run(name, data):
 @st.composite
 def recipes(draw):
     """Draw a recipe of a random split."""
-    independent = {name: values for name, values in OTHERS.items() if name not in ("fold", "numerics", "input_dropout")}
+    independent = {name: values for name, values in OTHERS.items() if name not in FIXED}
     made = draw(st.fixed_dictionaries(independent))
     made |= {"train_images": draw(st.integers(made["batch"], 50_000)), "val_images": draw(ALONE["val_images"])}
     made["kernels"] = made["kernels"] if made["device"] == "cpu" else "torch"

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -16,7 +17,7 @@ from PIL import Image
 
 from fmnist_lib import ROOT, UserError, data, machine
 from fmnist_lib.__main__ import main
-from fmnist_lib.commands import predict, reference
+from fmnist_lib.commands import predict, reference, report, verify
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job, record
 from fmnist_lib.runs.files import write_file
@@ -33,22 +34,56 @@ def study():
     return reference.records(FOLDER)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A report made from the reference's records with today's sentences: its folder and its notebook."""
+    folder = tmp_path_factory.mktemp("made") / "reference"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("*.ipynb", "report.*", "*.svg"))
+    shutil.copy(FOLDER / "report.ipynb", folder)
+    records = reference.records(folder)
+    notebook = verify.executed(folder, records[1])
+    nbformat.write(notebook, folder / "report.ipynb")
+    for name, content in report.rendered(notebook).items():
+        (folder / name).write_bytes(content)
+    shutil.copy(ROOT / "README.md", folder.parent)
+    reference.publish(folder, folder, folder.parent / "README.md")
+    for name, text in reference.rebuilt(*records).items():
+        if name.endswith(".csv"):
+            (folder / name).write_text(text, "utf-8")
+    return folder, notebook
+
+
 @pytest.fixture
-def copy(tmp_path):
-    """A copy of the reference, to be spoilt."""
-    skip = shutil.ignore_patterns("*.pdf", "*.html", "*.svg", "weights.safetensors")
-    return Path(shutil.copytree(FOLDER, tmp_path / "reference", ignore=skip))
+def copy(made, tmp_path, monkeypatch):
+    """A copy of that report, to be spoilt; its notebook is not executed once more, nor an unchanged one set."""
+    folder, notebook = made
+    pages, rendered = {path.name: path.read_bytes() for path in folder.glob("report.[hp]*")}, report.rendered
+    monkeypatch.setattr(verify, "executed", lambda *_: notebook)
+    monkeypatch.setattr(verify, "departures", lambda *_: [])
+    monkeypatch.setattr(report, "rendered", lambda node: pages if node == notebook else rendered(node))
+    monkeypatch.setattr(reference, "README", folder.parent / "README.md")
+    return Path(shutil.copytree(folder, tmp_path / "reference"))
 
 
 # What is shipped
 
 
-def test_every_table_of_the_reference_is_what_its_records_give(capsys):
+@pytest.mark.slow
+def test_the_reference_is_what_its_records_give(capsys):
     assert main(["verify", str(FOLDER)]) == 0
-    same = {line.removeprefix("same bytes: ") for line in capsys.readouterr().out.splitlines()}
-    labels = {name for name in reference.kept(FOLDER) if name.startswith("tab-")}
-    assert {"table1.csv", "table2.csv", "retrain.csv", "tab-validation", "tab-test", "tab-claims", "tab-runs"} <= same
-    assert labels - same == {"tab-readings"}  # which rests on the parameters alone
+    *same, verdict = capsys.readouterr().out.splitlines()
+    assert verdict.endswith(": verified.") and len(same) > 60
+    names = {line.removeprefix("same bytes: ").partition(" in cell")[0] for line in same}
+    assert {"table1.csv", "table2.csv", "retrain.csv", "tab-validation", "tab-claims", "abstract", "stamp"} <= names
+    assert {"report.html", "report.pdf", "picture fig-loss", "the README's table 1"} <= names
+
+
+@pytest.mark.slow
+def test_a_report_made_from_records_is_verified_whole_and_executed_to_the_same_bytes(made, monkeypatch):
+    folder, _ = made
+    monkeypatch.setattr(reference, "README", folder.parent / "README.md")
+    same, untold, _ = verify.verify(folder)
+    assert untold == [] and {"report.html", "report.pdf", "table1.csv", "picture fig-cost"} <= set(same)
 
 
 def test_the_tables_follow_from_the_records_by_reading_them_without_the_library():
@@ -147,16 +182,29 @@ def altered(name, old, new):
 
 SPOILT = {
     "a digit of Table I": (altered("table1.csv", r"(\d)(\d),finished", r"\2\g<1>9,finished"), "table1.csv is not"),
-    "a digit of the report's table": (altered("report.ipynb", r"92\.44</td>", "92.45</td>"), "tab-validation is not"),
+    "a digit of the report's table": (altered("report.ipynb", r"92\.44</td>", "92.45</td>"), "tab-validation in cell"),
+    "the abstract": (altered("report.ipynb", r"reaches \d\d\.\d\d", "reaches 99.88"), "abstract in cell"),
+    "the claims' sentence": (
+        altered("report.ipynb", r"(\d+) are reproduced", "13 are reproduced"),
+        "abstract in cell",
+    ),
+    "a sentence of the notebook": (
+        altered("report.ipynb", "The code of the paper is not public", "It is"),
+        "in cell 1",
+    ),
+    "a picture": (altered("report.ipynb", r'"image/png": "iVBORw0KGgo', r'"image/png": "iVBORw0KGgx'), "picture fig-"),
+    "the page": (altered("report.html", r"92\.44", "92.45"), "report.html is not"),
+    "the PDF": (lambda folder: (folder / "report.pdf").write_bytes(bytes(100_000)), "report.pdf is not"),
+    "a page that is not there": (lambda folder: (folder / "report.html").unlink(), "report.html is not"),
     "the card": (
         altered("runs/CNN3-512-0.1-s1000-*/README.md", r"accuracy \*\*\d", "accuracy **1"),
         "README.md is not",
     ),
     "a history": (altered("runs/CNN3-128-0.1-s0-*/history.csv", r"\n1,0", "\n1,1"), "history.csv is damaged"),
     "an answer": (another_answer, "test.csv.gz is damaged"),
-    "a history and its seal": (forged, "table1.csv, tab-validation, "),
+    "a history and its seal": (forged, "table1.csv, "),
     "a run": (lambda folder: shutil.rmtree(next(folder.glob("runs/CNN5-128-0.1-*"))), "lacks CNN5-128-0.1-s0-"),
-    "all runs": (lambda folder: shutil.rmtree(folder / "runs"), "is no report with its runs"),
+    "all runs": (lambda folder: shutil.rmtree(folder / "runs"), "holds no runs of"),
 }
 
 
@@ -183,11 +231,53 @@ def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_win
     run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"split_seed": 7}))
     Store(folder / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
-    reference.publish(reference.FOLDER, folder, readme)
+    reference.publish(copy, folder, readme)
     assert {path.name for path in folder.glob("runs/[!.]*")} == {path.name for path in FOLDER.glob("runs/[!.]*")}
     assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
-    assert (folder / "table1.csv").read_bytes() == (FOLDER / "table1.csv").read_bytes()
-    assert "table1.csv" in reference.verify(folder)
+    assert (folder / "table1.csv").read_bytes() == (copy / "table1.csv").read_bytes()
+    assert "table1.csv" in verify.verify(folder)[0]
+
+
+def test_a_run_of_another_precision_beside_a_study_is_not_taken_for_one_of_it(copy):
+    run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
+    other = Recipe(**(vars(run.recipe) | {"precision": "fp32" if run.recipe.precision == "bf16" else "bf16"}))
+    Store(copy / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
+    assert other not in [run.recipe for run in reference.records(copy)[0].every]
+    shutil.rmtree(run.folder)
+    with pytest.raises(UserError, match=f"lacks {run.folder.name}"):
+        reference.records(copy)
+
+
+def test_a_report_of_ones_own_has_its_runs_where_its_parameters_say_while_it_is_where_it_was_made(tmp_path):
+    shutil.copytree(FOLDER / "runs", tmp_path / "elsewhere")
+    notebook, own = nbformat.read(FOLDER / "report.ipynb", 4), tmp_path / "own"
+    own.mkdir()
+    notebook.metadata["papermill"]["parameters"] |= {"out": str(own), "runs_dir": str(tmp_path / "elsewhere")}
+    nbformat.write(notebook, own / "report.ipynb")
+    study, _ = reference.records(own)
+    assert {run.folder.parent.name for run in study.every} == {"elsewhere"} and len(study.every) == 19
+    with pytest.raises(UserError, match="holds no runs of"):
+        reference.records(own.rename(tmp_path / "moved"))
+
+
+def test_what_another_version_may_have_drawn_otherwise_is_named_and_proves_nothing(copy, monkeypatch):
+    monkeypatch.setattr(verify, "departures", lambda *_: ["typst 0.0.1, the lock has 0.14.0"])
+    (copy / "report.pdf").write_bytes(b"%PDF")
+    same, untold, why = verify.verify(copy)
+    assert untold == ["report.pdf"] and "report.html" in same
+    assert "not so report.pdf" in (line := verify.verdict(copy, same, untold, why)) and "typst 0.0.1" in line
+    altered("table1.csv", r"(\d)(\d),finished", r"\2\g<1>9,finished")(copy)
+    with pytest.raises(UserError, match=r"table1\.csv is not"):
+        verify.verify(copy)
+
+
+def test_versions_that_are_not_the_locks_and_other_vector_units_are_named(study, monkeypatch):
+    found, values = study
+    monkeypatch.setattr(verify.metadata, "version", lambda name: "0.0.1")
+    monkeypatch.setattr(verify.torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    said = verify.departures(found, values)
+    assert {line.split()[0] for line in said} >= {*verify.MAKERS.split(), "vector"}
+    assert all(re.search(r"0\.0\.1, the lock has \d", line) for line in said[: len(verify.MAKERS.split())])
 
 
 # Trained anew

@@ -22,7 +22,7 @@ def text(run: Run) -> str:
     loss_low, loss_high = stats.mean_interval(tested["loss"])
     confidence = 100 * tested["probability"].mean()
     return TEMPLATE.read_text("utf-8").format(
-        **vars(recipe), parameters=models.parameters(models.build(recipe.model, recipe.padding)),
+        **vars(recipe), parameters=models.parameters(models.of(recipe)),
         megabytes=weights["bytes"] / 1e6, sha256=weights["sha256"], torch=environment["torch"],
         processor=environment["card"] or environment["processor"], minutes=run.record["seconds"] / 60,
         accuracy=accuracy, low=low, high=high, loss=tested["loss"].mean(), loss_low=loss_low, loss_high=loss_high,

@@ -1,4 +1,4 @@
-"""A report held against the records that it ships: each table rebuilt from them, any run trained anew."""
+"""What a report's records give: its tables as files, any run trained anew, the card and the README of the reference."""
 
 import re
 import shutil
@@ -10,45 +10,47 @@ import pandas as pd
 
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands import card, floors
-from fmnist_lib.press.display import Table, markdown
+from fmnist_lib.press.display import markdown
 from fmnist_lib.press.language import speak
-from fmnist_lib.press.tables import claims_as_text, patience_as_text, scores_as_text
+from fmnist_lib.press.tables import scores_as_text
 from fmnist_lib.runs import record, sweep
 from fmnist_lib.runs.files import read_file, write_file
 from fmnist_lib.runs.run import Run
-from fmnist_lib.runs.store import Store
-from fmnist_lib.study import claims, parameters, protocol, results, tables
-from fmnist_lib.study.patience import patience_table, whole_curves
+from fmnist_lib.runs.store import KINDS, Store
+from fmnist_lib.study import parameters, protocol, results, tables
 from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
 README = ROOT / "README.md"
 LARGEST = 50_000_000  # bytes of a report's notebook; the reference has 2 % of it
+KIND = ("device", "precision", "kernels")
 MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a browser
 
 
 def records(folder: Path) -> tuple[Study, dict]:
     """Return the study that a report's records amount to, every file verified, and the report's parameters.
 
-    Device and precision are those of the runs that the report lists; what lies beside them is not read. Raises
-    UserError for a run that is missing, damaged or of a kind of its own.
+    The runs lie beside it in runs/ or, while it is where it was made, where its parameters say. Of several devices,
+    precisions and kernels those are taken whose runs the report lists; what else lies there is not read. Raises
+    UserError for a run that is missing or damaged.
     """
-    notebook, runs_dir = Path(folder) / "report.ipynb", Path(folder).absolute() / "runs"
-    if not (notebook.exists() and runs_dir.is_dir()):
-        raise UserError(f"{folder} is no report with its runs beside it", "name a folder such as reports/reference")
-    store, listed = Store(runs_dir, shipped=False), kept(folder).get("tab-runs", "")
-    there = store.frame().reindex(columns=["run", "device", "precision", "kernels"]).dropna()
-    kinds = there[[run in listed for run in there["run"]]].drop(columns="run").drop_duplicates().to_dict("records")
-    if not len(kinds) and (errors := store.verify()[1]):
-        raise errors[0]
-    if len(kinds) != 1:
-        raise UserError(f"{folder} lists runs of {kinds or 'no kind'} that are there", "take it from its repository")
-    values = protocol.DEFAULTS | stated(folder) | kinds[0]
-    study = protocol.collect(values, store)
+    given, listed = stated(folder), written(folder)[1].get("tab-runs") or ""
+    beside, moved = Path(folder).absolute() / "runs", Path(given.get("out", "")) != Path(folder).absolute()
+    store = Store(beside, shipped=False) if beside.is_dir() or moved else Store(given.get("runs_dir", ""))
+    kinds = [dict(zip(KIND, kind, strict=True)) for kind in KINDS]
+    alike = [kind for kind in kinds if all(given.get(name, "auto") in ("auto", kind[name]) for name in KIND)]
+    found = [(protocol.collect(given | kind, store), protocol.DEFAULTS | given | kind) for kind in alike]
+    study, values = max(found, key=lambda pair: (_count(pair[0], listed), -len(pair[0].missing)))
+    if not study.every:
+        raise UserError(f"{store.folder} holds no runs of {folder}", "name a report with its runs in runs/ beside it")
     if study.missing:
         names = ", ".join(recipe.name for recipe in study.missing)
-        raise UserError(f"{runs_dir} lacks {names}", "take the folder whole from its repository, or make it anew")
+        raise UserError(f"{store.folder} lacks {names}", "take the folder whole from its repository, or make it anew")
     return study, values
+
+
+def _count(study: Study, listed: str) -> int:
+    return sum(run.folder.name in listed for run in study.every)
 
 
 def stated(folder: Path) -> dict:
@@ -57,25 +59,16 @@ def stated(folder: Path) -> dict:
 
 
 def rebuilt(study: Study, values: dict) -> dict[str, str]:
-    """Return every table of a report, made from its records: the CSV files by name, the notebook's HTML by label."""
+    """Return a report's files but its pages, made from its records: CSV, model card, README's blocks, by name."""
     speak(values["language"])
-    every, grid, retrained = (frame(some, values) for some in (study.every, study.grid, study.retrained))
-    seeds = len(values["seed"])
+    grid, retrained = (frame(some, values) for some in (study.grid, study.retrained))
     winners = [run for run in study.searched + study.retrained if run.recipe.model in study.winners]
     files = {"table1.csv": tables.validation(grid), "table2.csv": tables.test(retrained)}
     files |= {"retrain.csv": tables.retraining(frame(winners, values))}
-    shown = {
-        "tab-validation": scores_as_text(tables.table_1(grid, seeds)),
-        "tab-test": scores_as_text(tables.table_2(retrained, seeds), loss_digits=4),
-        "tab-claims": claims_as_text(claims.judge(every)),
-        "tab-patience": patience_as_text(patience_table(whole_curves(study.every))),
-        "tab-runs": tables.runs(every),
-        "tab-environment": tables.environment(every),
-    }
     made = {name: table.to_csv(index=False) for name, table in files.items()}
-    made |= {label: Table(table, label, "", digits=2, words=[" "]).data["text/html"] for label, table in shown.items()}
     carded = [run for run in study.retrained if (run.folder / MODEL_CARD).exists()]
-    return made | {f"runs/{run.folder.name}/{MODEL_CARD}": card.text(run) for run in carded}
+    made |= {f"runs/{run.folder.name}/{MODEL_CARD}": card.text(run) for run in carded}
+    return made | {f"the README's {name}": block for name, block in blocks(study, values).items() if carded}
 
 
 def frame(runs: list[Run], values: dict) -> pd.DataFrame:
@@ -84,10 +77,12 @@ def frame(runs: list[Run], values: dict) -> pd.DataFrame:
 
 
 def kept(folder: Path) -> dict[str, str]:
-    """Return what a report's folder holds under the names of `rebuilt`."""
+    """Return what a report's folder, and for the reference the README, hold under the names of `rebuilt`."""
     paths = [*Path(folder).glob("*.csv"), *Path(folder).glob(f"runs/*/{MODEL_CARD}")]
     files = {path.relative_to(folder).as_posix(): path.read_bytes().decode(errors="replace") for path in paths}
-    return files | written(folder)[1]
+    said = re.findall(r"<!-- ([^/].*?) -->\n\n(.*?)\n\n<!-- /\1 -->", README.read_text("utf-8"), re.S)
+    shipped = any(name.endswith(MODEL_CARD) for name in files)
+    return files | {f"the README's {name}": block for name, block in said if shipped}
 
 
 def written(folder: Path) -> tuple[dict, dict[str, str]]:
@@ -99,29 +94,9 @@ def written(folder: Path) -> tuple[dict, dict[str, str]]:
         labelled = [output for output in outputs if "fmnist" in output.get("metadata", {})]
         shown = {output.metadata["fmnist"]["label"]: output.data.get("text/html") for output in labelled}
         return dict(nb.metadata["papermill"]["parameters"]), shown
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        TypeError,
-        RecursionError,
-        nbformat.ValidationError,
-    ) as error:
+    except (*record.UNREADABLE, nbformat.ValidationError) as error:
         cause = f"{path} is no notebook of a report ({type(error).__name__}: {short(error)})"
         raise UserError(cause, "take the folder whole from its repository, or make the report anew") from error
-
-
-def verify(folder: Path) -> list[str]:
-    """Rebuild every table of a report from its records; return the names of those found the same, byte by byte.
-
-    Raises UserError naming those that differ.
-    """
-    made, there = rebuilt(*records(folder)), kept(folder)
-    if wrong := [name for name in made if there.get(name) != made[name]]:
-        cause = f"{folder}: {', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} not what the records give"
-        raise UserError(cause, "take the folder whole from its repository, or make the report anew")
-    return list(made)
 
 
 def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:

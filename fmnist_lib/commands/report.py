@@ -142,11 +142,14 @@ def _render(notebook: Path, out: Path, aside: Path):
     """Write report.html and report.pdf beside the executed notebook."""
     import nbformat
 
+    for name, content in rendered(nbformat.read(notebook, 4)).items():
+        (aside / name).write_bytes(content)
+        os.replace(aside / name, out / name)
+
+
+def rendered(node) -> dict[str, bytes]:
+    """Return the pages that an executed notebook becomes, by their names."""
     from fmnist_lib.press.render import ArticleHTMLExporter, ArticlePDFExporter
 
-    node = nbformat.read(notebook, 4)
-    for suffix, exporter in (("html", ArticleHTMLExporter), ("pdf", ArticlePDFExporter)):
-        content, _ = exporter().from_notebook_node(node)
-        made = aside / f"report.{suffix}"
-        made.write_bytes(content if isinstance(content, bytes) else content.encode())
-        os.replace(made, out / made.name)
+    html, _ = ArticleHTMLExporter().from_notebook_node(node)
+    return {"report.html": html.encode(), "report.pdf": ArticlePDFExporter().from_notebook_node(node)[0]}

@@ -43,10 +43,11 @@ def search(model: str, params: dict, seed: int) -> Recipe:
     device, precision, kernels = resolved(params)
     varied = {name: params.get(name, 0) + seed for name in ("weights_seed", "order_seed", "dropout_seed")}
     split = params.get("split_seed", Recipe.split_seed) + seed
-    only_ann = {} if model.startswith("ANN") else {"input_dropout": False}
+    others = {"ANN": "input_dropout", "CNN-Nahuel": "nahuel_k"}  # readings of one rival alone
+    only = {name: getattr(Recipe, name) for rival, name in others.items() if not model.startswith(rival)}
     patience = 0 if model == WINNER else params.get("patience", 0)
     made_on = {"device": device, "precision": precision, "kernels": kernels}
-    return Recipe(model, **recipe_fields(params, **varied, split_seed=split, patience=patience, **made_on, **only_ann))
+    return Recipe(model, **recipe_fields(params, **varied, split_seed=split, patience=patience, **made_on, **only))
 
 
 def resolved(params: dict) -> tuple[str, str, str]:

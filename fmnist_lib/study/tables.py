@@ -98,7 +98,8 @@ def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
     [%] on validation, the mean over seeds, with low and high of its interval over that many images.
     """
     rows = frame[(frame["role"] == "search") & (frame["status"] == "finished")]
-    built = [models.build(*row) for row in zip(rows["model"], rows["padding"], strict=True)]
+    readings = ["model", "padding", "activation", "output", "input_dropout", "nahuel_k"]
+    built = [models.build(*row) for row in rows[readings].itertuples(index=False)]
     images_seen = rows["best_epoch"] * rows["train_images"]
     columns = {"model": rows["model"], "millions": [models.parameters(model) / 1e6 for model in built]}
     columns |= {"teraflop": images_seen * [sum(models.flop(model)) for model in built] / 1e12}

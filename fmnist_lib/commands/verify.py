@@ -1,0 +1,122 @@
+"""A report held against its records: executed anew and set anew, its words, tables, pictures and pages byte by byte."""
+
+import re
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+import torch
+
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands import reference, report
+from fmnist_lib.study import protocol
+from fmnist_lib.study.protocol import Study
+
+MAKERS = "torch numpy pandas scipy statsmodels matplotlib seaborn babel nbconvert beautifulsoup4 jinja2 typst"
+MAKERS += " pypandoc-binary"  # whose other versions may write other bytes
+AS_GIVEN = ("settings(", "Markdown(f")  # cells that show how the parameters were given, "auto" or by name
+
+
+def verify(folder: Path) -> tuple[list[str], list[str], list[str]]:
+    """Make a report anew from its records; return what is the same, what is not and why that proves nothing here.
+
+    The words, tables and pictures of report.ipynb are those that it gives when it is executed again; report.html and
+    report.pdf are what that notebook becomes; then the CSV files, the model card and, of the reference, the README.
+    Raises UserError naming what differs although everything that makes bytes is as it was.
+    """
+    folder = Path(folder).absolute()
+    study, values = reference.records(folder)
+    why = departures(study, values)
+    return compared(folder, study, values, executed(folder, values), why)
+
+
+def compared(folder: Path, study: Study, values: dict, again, why: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Compare a folder with its notebook executed again; ``why`` lists what may have made other bytes here."""
+    notebook = nbformat.read(folder / "report.ipynb", 4)
+    made, there = reference.rebuilt(study, values), reference.kept(folder)
+    made, there = made | shown(again), there | shown(notebook)
+    pages = report.rendered(notebook) | pictures(again)
+    kept = {path.name: path.read_bytes() for path in folder.glob("report.*")} | pictures(notebook)
+    excused = {name for name in pages if why} | {name for name in made if why and name.startswith("how it was given")}
+    made, there = made | pages, there | {name: kept.get(name) for name in pages}
+    wrong = [name for name in {**made, **there} if made.get(name) != there.get(name)]
+    if bad := [name for name in wrong if name not in excused]:
+        cause = f"{folder}: {', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not what the records give"
+        raise UserError(cause, "take the folder whole from its repository, or make the report anew")
+    return [name for name in made if name not in wrong], wrong, why
+
+
+def verdict(folder: Path, same: list[str], untold: list[str], why: list[str]) -> str:
+    """Say in one line what `verify` found."""
+    found = f"{folder}: {len(same)} parts are what the records give, byte by byte"
+    if not untold:
+        return f"{found}: verified."
+    return f"{found}; not so {', '.join(untold)}, which proves nothing here ({'; '.join(why)}): verified but for these."
+
+
+def executed(folder: Path, values: dict):
+    """Return the report's notebook executed again on its records; nothing is trained."""
+    given = dict(nbformat.read(folder / "report.ipynb", 4).metadata["papermill"]["parameters"])
+    kind = {name: values[name] for name in reference.KIND}
+    given |= {} if protocol.resolved(protocol.DEFAULTS | given) == tuple(kind.values()) else kind
+    beside = Path(folder).absolute() / "runs"
+    given |= {"runs_dir": str(beside)} if beside.is_dir() else {}
+    with tempfile.TemporaryDirectory() as temporary:
+        target = Path(temporary) / "report.ipynb"
+        report._execute("report", given, target)
+        return nbformat.read(target, 4)
+
+
+def shown(notebook) -> dict[str, object]:
+    """Return each cell of a notebook, its source and all that it shows but pictures, by a name for a reader."""
+    cells = {}
+    for number, cell in enumerate(notebook.cells, 1):
+        said = [_words(output) for output in cell.get("outputs", [])]
+        source = cell.source
+        if "injected-parameters" in cell.metadata.get("tags", []):  # in any order, wherever the runs are
+            source = sorted(line for line in source.splitlines() if not line.startswith("runs_dir ="))
+        cells[_name(number, cell)] = (source, cell.metadata, said)
+    return cells
+
+
+def _name(number: int, cell) -> str:
+    labels = [output.metadata["fmnist"]["label"] for output in cell.get("outputs", []) if _labelled(output)]
+    given = "how it was given, " if cell.source.startswith(AS_GIVEN) else ""
+    places = labels or [tag for tag in cell.metadata.get("tags", []) if tag != "injected-parameters"]
+    return f"{given}{' '.join(places)}{' ' if places else ''}in cell {number}"
+
+
+def _labelled(output) -> bool:
+    return "label" in output.get("metadata", {}).get("fmnist", {})
+
+
+def _words(output) -> dict:
+    return dict(output) | {"data": {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}}
+
+
+def pictures(notebook) -> dict[str, dict]:
+    """Return the data of each picture of a notebook, by its label."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", []) if _labelled(output)]
+    drawn = {
+        output.metadata["fmnist"]["label"]: {k: v for k, v in output.data.items() if k.startswith("image/")}
+        for output in outputs
+    }
+    return {f"picture {label}": data for label, data in drawn.items() if data}
+
+
+def departures(study: Study, values: dict) -> list[str]:
+    """Return what may make other bytes here: versions that are not the lock's, other vector units, another device."""
+    lock = (ROOT / "constraints.txt").read_text("utf-8")
+    found = []
+    for name in MAKERS.split():
+        locked = re.findall(rf"^{name}==([^\s;]+)", lock.replace("_", "-"), re.M | re.I)
+        if (here := metadata.version(name).partition("+")[0]) not in locked:
+            found.append(f"{name} {here}, the lock has {' or '.join(locked)}")
+    units = {run.record["environment"]["capability"] for run in study.every}
+    if (mine := torch.backends.cpu.get_cpu_capability()) not in units:
+        found.append(f"vector units {mine}, the runs had {', '.join(sorted(units))}")
+    asked = protocol.resolved(protocol.DEFAULTS | {name: "auto" for name in reference.KIND})
+    if asked != tuple(values[name] for name in reference.KIND):
+        found.append(f"this machine trains by {', '.join(asked)}")
+    return found

@@ -1,0 +1,110 @@
+"""Make each small wrong change of mutants.toml in a copy of the project, run the tests concerned, tell who survives.
+
+`make mutants` tries them all; `python tests/mutants.py WORD` those alone that have the word in what they are or where.
+A change whose `before` does not stand in its file exactly once is stale, and so is the list.
+"""
+
+import contextlib
+import io
+import multiprocessing
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import tomllib
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPIED = ("fmnist_lib", "tests", "notebooks")  # the rest is linked
+IMPORTED = "torch torch._dynamo pandas scipy.stats statsmodels.stats.weightstats matplotlib.pyplot seaborn numba"
+IMPORTED += " papermill nbconvert pypandoc typst hypothesis pytest PIL.Image babel.numbers"  # once, before the forks
+PYTEST = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+FAILED = 1  # pytest's exit status where a test failed; any other but 0 says that the tests did not run
+SECONDS = 300  # for the tests of one change
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong change: what it is, in which file, which text becomes which, and the tests that should notice."""
+
+    what: str
+    file: str
+    before: str
+    after: str
+    tests: str
+
+    @property
+    def stale(self) -> bool:
+        """Say whether the text to be changed is not there exactly once, or would not change."""
+        return (ROOT / self.file).read_text("utf-8").count(self.before) != 1 or self.before == self.after
+
+
+def listed() -> list[Mutant]:
+    """Read the list: under each `[[tests]]` the changes that these tests should notice."""
+    groups = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["group"]
+    return [Mutant(**mutant, tests=group["tests"]) for group in groups for mutant in group["mutants"]]
+
+
+def copy(folder: Path):
+    """Lay out the project in a folder: what may change copied, with the compiled kernels' cache, the rest linked."""
+    for path in ROOT.iterdir():
+        if path.name in COPIED:
+            shutil.copytree(path, folder / path.name)
+        elif not path.name.startswith("."):
+            (folder / path.name).symlink_to(path.resolve())
+
+
+def tried(mutant: Mutant) -> int:
+    """Return pytest's exit status on a copy with this change; to be called in a process of its own."""
+    with tempfile.TemporaryDirectory() as place:
+        copy(folder := Path(place).resolve())
+        changed = folder / mutant.file
+        changed.write_text(changed.read_text("utf-8").replace(mutant.before, mutant.after), "utf-8")
+        os.chdir(folder)
+        os.environ["PYTHONPATH"] = sys.path[0] = str(folder)
+        signal.signal(signal.SIGALRM, too_long)
+        signal.alarm(SECONDS)
+        with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
+            import pytest
+
+            status = int(pytest.main([*PYTEST, *shlex.split(mutant.tests)]))
+        signal.alarm(0)
+        library = sys.modules.get("fmnist_lib")
+        wrong = library is None or not Path(library.__file__).is_relative_to(folder)
+        return 99 if wrong else status
+
+
+def too_long(*_):
+    """Fail the test that is running."""
+    raise TimeoutError(f"more than {SECONDS} s")
+
+
+def main(words: list[str]) -> int:
+    """Try the changes; print the survivors and those whose tests did not run; return 1 if there are any."""
+    mutants = [m for m in listed() if all(word in f"{m.what} {m.file}" for word in words)]
+    if stale := [mutant for mutant in mutants if mutant.stale]:
+        print(*(f"stale: {m.file}: {m.before!r} ({m.what})" for m in stale), sep="\n")
+        return 1
+    unchanged = [Mutant("nothing", "tests/mutants.py", "", "", tests) for tests in {m.tests for m in mutants}]
+    began, context = time.monotonic(), multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(IMPORTED.split())
+    os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    with ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool:
+        found = list(zip(mutants + unchanged, pool.map(tried, mutants + unchanged), strict=True))
+    bad = [(m, status) for m, status in found if status != (0 if m in unchanged else FAILED)]
+    for mutant, status in bad:
+        how = (
+            "survived" if status == 0 else f"tests fail without a change ({status})" if mutant in unchanged else status
+        )
+        print(f"{how}: {mutant.what} ({mutant.file}), by {mutant.tests}")
+    print(f"{len(mutants)} changes, {len(bad)} not noticed, in {(time.monotonic() - began) / 60:.1f} minutes")
+    return int(bool(bad))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
