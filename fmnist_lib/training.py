@@ -103,8 +103,17 @@ def over(history: list[dict], epochs: int, patience: int = 0) -> bool:
     losses = [row["val_loss"] for row in history]
     validated = not all(map(math.isnan, losses))
     diverged = not math.isfinite(history[-1]["train_loss"]) or (validated and not math.isfinite(losses[-1]))
-    waited = validated and not diverged and len(losses) - 1 - losses.index(min(losses)) >= patience > 0
-    return diverged or waited or len(history) >= epochs
+    return diverged or len(history) >= last_epoch(losses, epochs, patience if validated else 0)
+
+
+def last_epoch(losses: list[float], epochs: int, patience: int = 0) -> int:
+    """Return the epoch after which a training is over: the last, or where the least loss is ``patience`` epochs old."""
+    best = 1
+    for epoch, loss in enumerate(losses[:epochs], 1):
+        best = epoch if loss < losses[best - 1] else best
+        if epoch - best >= patience > 0:
+            return epoch
+    return epochs
 
 
 def _epoch(network, stepper, images, labels, batches, precision) -> float:

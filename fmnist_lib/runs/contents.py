@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load
 
-from fmnist_lib import data, models
+from fmnist_lib import data, models, training
 from fmnist_lib.recipe import Recipe
 
 COLUMNS = {"epoch": int, "train_loss": float, "val_loss": float, "val_accuracy": float}  # a row an epoch
@@ -39,11 +39,11 @@ def status(recipe: Recipe, history: list[dict] | pd.DataFrame) -> str | None:
 
     A loss that is not finite ends it at once; a minimum of the validation loss that is ``patience`` epochs old too.
     """
-    epochs, train, val, accuracy = pd.DataFrame(history, columns=[*COLUMNS]).to_dict("list").values()
+    epochs, train, val, accuracy = (pd.DataFrame(history)[name].tolist() for name in COLUMNS)
     images = data.TEST_IMAGES if recipe.validate_on == "test" else recipe.val_images
     if epochs != list(range(1, len(epochs) + 1)):
         raise ValueError(f"the epochs are not 1 to {len(epochs)}")
-    if len(epochs) > (end := _end(recipe, val)):
+    if len(epochs) > (end := training.last_epoch(val, recipe.epochs, recipe.patience)):
         raise ValueError(f"{len(epochs)} epochs where {end} are all")
     _check_scores(val, accuracy, images)
     losses = list(zip(train, val, strict=True)) if images else [(loss,) for loss in train]
@@ -52,16 +52,6 @@ def status(recipe: Recipe, history: list[dict] | pd.DataFrame) -> str | None:
     if not all(map(math.isfinite, losses[-1])):
         return "diverged"
     return "finished" if len(epochs) == end else None
-
-
-def _end(recipe: Recipe, losses: list[float]) -> int:
-    """Return the epoch after which the training is over: the last, or the first at which patience is at its end."""
-    patience, best = recipe.patience, 1
-    for epoch, loss in enumerate(losses[: recipe.epochs], 1):
-        best = epoch if loss < losses[best - 1] else best
-        if patience and epoch - best >= patience:
-            return epoch
-    return recipe.epochs
 
 
 def _check_scores(val: list[float], accuracy: list[float], images: int):

@@ -12,7 +12,7 @@ from fmnist_lib import data, machine, models, training
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, contents
 from fmnist_lib.runs.files import memory_explained
-from fmnist_lib.runs.record import TEST, source
+from fmnist_lib.runs.record import MOMENT, TEST, source
 from fmnist_lib.runs.run import Run, lock
 from fmnist_lib.runs.store import Store
 
@@ -41,7 +41,7 @@ def train_one(recipe: Recipe, store: Store, data_dir: Path, weights: bool = Fals
                 checkpoint.write(place, recipe, history, tensors(), seconds)
                 kept = time.monotonic()
         seconds = before + time.perf_counter() - began
-        times = {"seconds": round(seconds, 3), "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+        times = {"seconds": round(seconds, 3), "finished": time.strftime(MOMENT, time.gmtime())}
         store.write(recipe, history, final_weights(recipe, tensors()), times, made)
         checkpoint.discard(place)
 

@@ -4,9 +4,7 @@ import contextlib
 import functools
 import hashlib
 import json
-import math
 import os
-import re
 import struct
 import subprocess
 import zipfile
@@ -15,6 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import fastjsonschema
 from safetensors import SafetensorError
 
 from fmnist_lib import ROOT, UserError
@@ -22,71 +21,20 @@ from fmnist_lib.runs.files import is_shipped, read_file
 
 RECORD, RECIPE, HISTORY, WEIGHTS = "run.json", "recipe.json", "history.csv", "weights.safetensors"
 TEST = "test.csv.gz"  # what it says of the test images
+MOMENT = "%Y-%m-%dT%H:%M:%SZ"  # UTC
 LIMITS = {RECORD: 10**6, RECIPE: 10**5, HISTORY: 10**7, WEIGHTS: 2 * 10**9, TEST: 10**6}  # bytes
 
 
-def _text(value) -> bool:
-    return isinstance(value, str)
-
-
-def _maybe(form):
-    return lambda value: value is None or form(value)
-
-
-def _hex(digits: int):
-    return lambda value: _text(value) and re.fullmatch(f"[0-9a-f]{{{digits}}}", value)
-
-
-def _whole(low: int):
-    return lambda value: type(value) is int and value >= low
-
-
-def _seconds(value) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
-
-
-def _moment(value) -> bool:
-    return bool(datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ")) and len(value) == 20
-
-
-def _variables(value) -> bool:
-    return type(value) is dict and all(map(_text, value.values()))
-
-
-def _files(value) -> bool:
-    """Say whether this lists known files under their bare names; weights and answers may be missing."""
-    for line in value.values():
-        _check(line, {"bytes": _whole(0), "sha256": _hex(64)}, "a file's line")
-    return {RECIPE, HISTORY} <= value.keys() <= {RECIPE, HISTORY, WEIGHTS, TEST}
-
-
-ENVIRONMENT = {"python": _text, "torch": _text, "numpy": _text, "numba": _maybe(_text), "system": _text}
-ENVIRONMENT |= {"processor": _text, "capability": _text, "cores": _whole(1), "card": _maybe(_text)}
-ENVIRONMENT |= {"variables": _variables}
-SOURCE = {"commit": _maybe(_hex(40)), "changed": _maybe(lambda value: type(value) is bool)}
-SOURCE |= {"lock": _maybe(_hex(64)), "preregistration": _maybe(_hex(64))}
-FORM = {"status": ("finished", "diverged").__contains__, "id": _hex(10), "seconds": _seconds, "finished": _moment}
-FORM |= {"environment": ENVIRONMENT, "source": SOURCE, "files": _files, "seal": _hex(64)}
-
-
-def _check(value, form, name: str):
-    """Raise ValueError naming what has not the form: a test, or a dict of forms with exactly its keys."""
-    if callable(form):
-        if not form(value):
-            raise ValueError(f"{name} is {str(value)[:80]!r}")
-    elif type(value) is not dict or value.keys() != form.keys():
-        raise ValueError(f"{name} has not exactly the keys {', '.join(form)}")
-    else:
-        for key in form:
-            _check(value[key], form[key], key)
+FORM = Path(__file__).parent / "run.schema.json"
+_check = fastjsonschema.compile(json.loads(FORM.read_text("utf-8")))  # a function that raises ValueError
 
 
 def sealed(record: dict) -> dict:
     """Return a record with its seal as the last line; ValueError if it has not the form of one."""
     plain = {key: value for key, value in record.items() if key != "seal"}
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True, allow_nan=False).encode()).hexdigest()
-    _check(whole := plain | {"seal": digest}, FORM, RECORD)
-    return whole
+    datetime.strptime(str(plain.get("finished")), MOMENT)
+    return _check(plain | {"seal": digest})
 
 
 def text(record: dict) -> bytes:
