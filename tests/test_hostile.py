@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -326,7 +327,8 @@ def test_a_users_style_profile_and_full_home_change_no_byte_of_a_notebook(tmp_pa
             )
             startup = tmp_path / "home" / "profile_default" / "startup"
             startup.mkdir(parents=True)
-            (startup / "00.py").write_text("print('mine'); import matplotlib; matplotlib.rcParams['font.size'] = 30")
+            (startup / "00.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+            monkeypatch.setattr(tempfile, "mkstemp", pytest.fail)
             monkeypatch.setenv("MATPLOTLIBRC", str(tmp_path / "matplotlibrc"))
             monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "home"))
             for variable in ("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "JUPYTER_RUNTIME_DIR"):
@@ -334,6 +336,7 @@ def test_a_users_style_profile_and_full_home_change_no_byte_of_a_notebook(tmp_pa
         report._execute("tiny", {"out": "x"}, tmp_path / name / "tiny.ipynb")
     made = [(tmp_path / name / "tiny.ipynb").read_bytes() for name in ("plain", "hostile")]
     assert b"image/svg" in made[0] and made[0] == made[1]
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_style_starts_from_matplotlibs_defaults():
