@@ -7,7 +7,7 @@ import signal
 import sys
 from importlib.metadata import version
 
-from fmnist_lib import UserError
+from fmnist_lib import Stopped, UserError
 from fmnist_lib.rules import near
 
 ABOUT = "Fashion-MNIST classifiers after R. Magallanes Saunders (2022): train, report, verify, predict."
@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on where it stopped.", file=sys.stderr)
+        print(Stopped(), file=sys.stderr)
         return 130
     return 0
 
