@@ -10,7 +10,7 @@ import pandas as pd
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands import card, floors
 from fmnist_lib.press.display import Table, markdown
-from fmnist_lib.press.language import speak
+from fmnist_lib.press.language import sentence, speak, tr
 from fmnist_lib.press.tables import claims_as_text, patience_as_text, scores_as_text
 from fmnist_lib.runs import record, sweep
 from fmnist_lib.runs.files import write_file
@@ -21,7 +21,7 @@ from fmnist_lib.study.patience import patience_table, whole_curves
 from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
-README = ROOT / "README.md"
+README, LEEME = ROOT / "README.md", "LEEME.md"  # the Spanish one lies beside it
 MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a browser
 
 
@@ -133,30 +133,36 @@ def publish(folder: Path = FOLDER, readme: Path = README):
     study, values = records(folder)
     run = winner(folder)
     write_file(run.folder / MODEL_CARD, card.text(run).encode())
-    for name, block in blocks(study, values).items():
-        fill(readme, name, block)
+    for page, language in ((readme, "en"), (readme.with_name(LEEME), "es")):
+        for name, block in blocks(study, values, language).items():
+            fill(page, name, block)
 
 
-def blocks(study: Study, values: dict) -> dict[str, str]:
-    """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark."""
+def blocks(study: Study, values: dict, language: str = "en") -> dict[str, str]:
+    """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark.
 
-    speak("en")
+    In Spanish there is no benchmark.
+    """
+    speak(language)
     every, seeds = frame(study.every, values), len(values["seed"])
     table1 = tables.table_1(frame(study.grid, values), seeds)
     table2 = tables.table_2(frame(study.retrained, values), seeds)
     hours = every["seconds"].sum() / 3600
-    made = f"{protocol.stamp(values)} · {tables.LINE.format(**tables.made(every))} · {hours:.1f} hours of one core"
+    told = [(protocol.STAMP, protocol.stamped(values)), (tables.LINE, tables.made(every))]
+    told += [("{hours:.1f} hours of one core", {"hours": hours})]
+    made = re.sub(r"\\(\W)", r"\1", " · ".join(sentence(message, **given) for message, given in told))  # as bare text
     said = {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
     measured = FOLDER / "benchmark" / "benchmark.csv"
-    return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if measured.exists() else {})
+    shown = measured.exists() and language == "en"
+    return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if shown else {})
 
 
 def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:
     """Write `tables.beside_paper`'s table in Markdown, ours before the paper's in brackets."""
     texts = scores_as_text(table, loss_digits)
     names = [group for group in texts.columns.unique(0) if group]
-    columns = {name: texts[name, "ours"] + " (" + texts[name, "paper"] + ")" for name in names}
-    return markdown(pd.DataFrame(columns).reset_index())
+    columns = {tr(name): texts[name, "ours"] + " (" + texts[name, "paper"] + ")" for name in names}
+    return markdown(pd.DataFrame(columns).rename_axis(tr("Model")).reset_index())
 
 
 def fill(page: Path, name: str, block: str):

@@ -19,7 +19,7 @@ from fmnist_lib.press.formulas import spoken
 
 MARKDOWN = "ipynb-raw_html-citations+smart"
 WRITERS = {"html5": ("html5", "--mathml"), "typst": ("typst", "--shift-heading-level-by=-1")}
-PROSE = ("text", "caption", "note", "alt")  # the fields of a block that hold Markdown
+PROSE = ("text", "caption", "note", "alt", "source")  # the fields of a block that hold Markdown
 BREAK = "\x1e"  # ASCII's record separator, between pieces on their way through pandoc
 
 
