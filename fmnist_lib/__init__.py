@@ -57,3 +57,14 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Show IPython the two lines in place of a traceback through the library."""
         return [f"{type(self).__name__}: {self.cause}", f"Fix: {self.fix}"]
+
+
+class Stopped(KeyboardInterrupt):
+    """A training that was ended from outside, which is no error: one calm line."""
+
+    def __str__(self) -> str:
+        return "Stopped. What is finished is kept; the same command or cell goes on from there."
+
+    def _render_traceback_(self) -> list[str]:
+        """Show IPython this line in place of a traceback."""
+        return [str(self)]

@@ -7,7 +7,7 @@ import signal
 import sys
 from importlib.metadata import version
 
-from fmnist_lib import UserError, short
+from fmnist_lib import Stopped, UserError, short
 from fmnist_lib.commands.parser import Parser
 
 ABOUT = "Fashion-MNIST classifiers after R. Magallanes Saunders (2022): train, report, verify, predict."
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         fix = "see that all it writes to is there and has room, then run the same command again: what is done is kept"
         return _stopped(f"Error: {UserError(f'{type(error).__name__}: {error}', fix)}", 1)
     except KeyboardInterrupt:
-        return _stopped("Stopped. The same command goes on where it stopped.", 130)
+        return _stopped(str(Stopped()), 130)
     return 0
 
 

@@ -22,7 +22,7 @@ class Rule:
         return "enum" in self.schema or self.schema.get("type") == "string"
 
     def checked(self, name: str, value, shown: str = ""):
-        """Return the value in its own type; else raise UserError: the name, what was received, is near and expected."""
+        """Return the value in its own type; else raise UserError: what was received, near and expected."""
         hint = near(value, self.schema.get("enum", ()))
         return self.own(required(self.ok(value), shown or name, value, f"{hint}give {name} {self.expected}"))
 

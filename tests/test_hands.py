@@ -198,3 +198,13 @@ def test_git_ignores_the_working_copies():
 def test_the_entry_point_is_installed_beside_the_module():
     done = subprocess.run([sys.executable, "-m", "fmnist_lib", "--version"], capture_output=True, text=True)
     assert done.stdout.startswith("fmnist ")
+
+
+@pytest.mark.slow
+def test_papermill_ends_in_the_two_lines_that_help_and_shows_other_errors_as_ever(tmp_path):
+    papermill = [sys.executable, "-m", "papermill", ROOT / "notebooks" / "sample_images.ipynb", tmp_path / "out.ipynb"]
+    done = subprocess.run([*papermill, "--no-progress-bar", "-p", "samples", "0"], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert [line.partition(" ")[0] for line in done.stderr.splitlines()[-2:]] == ["Error:", "Fix:"]
+    done = subprocess.run([*papermill, "--engine", "nosuch"], capture_output=True, text=True)
+    assert "Traceback" in done.stderr and "No engine named" in done.stderr

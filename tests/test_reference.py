@@ -17,7 +17,7 @@ from PIL import Image
 
 from fmnist_lib import ROOT, UserError, data, machine
 from fmnist_lib.__main__ import main
-from fmnist_lib.commands import predict, reference, report, verify
+from fmnist_lib.commands import predict, readme, reference, report, verify
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job, record
 from fmnist_lib.runs.files import write_file
@@ -41,27 +41,29 @@ def made(tmp_path_factory):
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("*.ipynb", "report.*", "*.svg"))
     shutil.copy(FOLDER / "report.ipynb", folder)
     records = reference.records(folder)
-    notebook = verify.executed(folder, records[1])
+    notebook, data = verify.executed(folder, records[1])
+    (folder / report.DATA).mkdir(exist_ok=True)
     nbformat.write(notebook, folder / "report.ipynb")
-    for name, content in report.rendered(notebook).items():
+    for name, content in (report.rendered(notebook) | data).items():
         (folder / name).write_bytes(content)
-    shutil.copy(ROOT / "README.md", folder.parent)
-    reference.publish(folder, folder, folder.parent / "README.md")
+    for page in readme.PAGES:
+        shutil.copy(ROOT / page, folder.parent)
+    reference.publish(folder, folder, folder.parent)
     for name, text in reference.rebuilt(*records).items():
         if name.endswith(".csv"):
             (folder / name).write_text(text, "utf-8")
-    return folder, notebook
+    return folder, notebook, data
 
 
 @pytest.fixture
 def copy(made, tmp_path, monkeypatch):
     """A copy of that report, to be spoilt; its notebook is not executed once more, nor an unchanged one set."""
-    folder, notebook = made
+    folder, notebook, data = made
     pages, rendered = {path.name: path.read_bytes() for path in folder.glob("report.[hp]*")}, report.rendered
-    monkeypatch.setattr(verify, "executed", lambda *_: notebook)
+    monkeypatch.setattr(verify, "executed", lambda *_: (notebook, data))
     monkeypatch.setattr(verify, "departures", lambda *_: [])
     monkeypatch.setattr(report, "rendered", lambda node: pages if node == notebook else rendered(node))
-    monkeypatch.setattr(reference, "README", folder.parent / "README.md")
+    monkeypatch.setattr(reference, "PAGES", folder.parent)
     return Path(shutil.copytree(folder, tmp_path / "reference"))
 
 
@@ -75,13 +77,13 @@ def test_the_reference_is_what_its_records_give(capsys):
     assert verdict.endswith(": verified.") and len(same) > 60
     names = {line.removeprefix("same bytes: ").partition(" in cell")[0] for line in same}
     assert {"table1.csv", "table2.csv", "retrain.csv", "tab-validation", "tab-claims", "abstract", "stamp"} <= names
-    assert {"report.html", "report.pdf", "picture fig-loss", "the README's table 1"} <= names
+    assert {"report.html", "report.pdf", "picture fig-loss", "table 1 in README.md", "table 2 in LEEME.md"} <= names
 
 
 @pytest.mark.slow
 def test_a_report_made_from_records_is_verified_whole_and_executed_to_the_same_bytes(made, monkeypatch):
     folder, _ = made
-    monkeypatch.setattr(reference, "README", folder.parent / "README.md")
+    monkeypatch.setattr(reference, "PAGES", folder.parent)
     same, untold, _ = verify.verify(folder)
     assert untold == [] and {"report.html", "report.pdf", "table1.csv", "picture fig-cost"} <= set(same)
 
@@ -125,9 +127,9 @@ def test_it_is_tracked_whole_and_small_with_the_weights_of_the_winner_alone():
 
 
 def test_the_readme_and_the_model_card_say_what_the_records_give(study, tmp_path):
-    text = (ROOT / "README.md").read_text("utf-8")
-    for name, block in reference.blocks(*study).items():
-        assert re.search(rf"<!-- {name} -->\n\n{re.escape(block)}\n\n<!-- /{name} -->", text), name
+    for (page, name), block in readme.pages(*study).items():
+        text = (ROOT / page).read_text("utf-8")
+        assert re.search(rf"<!-- {name} -->\n\n{re.escape(block)}\n\n<!-- /{name} -->", text), (page, name)
     (card,) = FOLDER.glob("runs/*/README.md")
     with open(FOLDER / "table2.csv") as file:
         accuracy = float(next(csv.DictReader(file))["accuracy"])
@@ -224,14 +226,15 @@ def test_what_lies_beside_the_runs_that_a_report_lists_is_not_read(copy, capsys)
 
 
 def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_winner_alone(copy, tmp_path):
-    readme = Path(shutil.copy(ROOT / "README.md", tmp_path))
+    for page in readme.PAGES:
+        shutil.copy(ROOT / page, tmp_path)
     folder = Path(shutil.copytree(copy, tmp_path / "shipped"))
     shutil.rmtree(next(folder.glob("runs/CNN5-128-0.1-s0-*")))
     (folder / "table1.csv").write_text("older")
     run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"split_seed": 7}))
     Store(folder / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
-    reference.publish(copy, folder, readme)
+    reference.publish(copy, folder, tmp_path)
     assert {path.name for path in folder.glob("runs/[!.]*")} == {path.name for path in FOLDER.glob("runs/[!.]*")}
     assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
     assert (folder / "table1.csv").read_bytes() == (copy / "table1.csv").read_bytes()
@@ -359,7 +362,7 @@ def test_what_is_no_picture_is_refused(tmp_path, capsys):
 def test_a_block_is_filled_between_its_marks_and_nothing_else_changes(tmp_path):
     page = tmp_path / "page.md"
     write_file(page, b"a\n<!-- x -->\nold\n\nold\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n")
-    reference.fill(page, "x", "new \\1\n")
+    readme.fill(page, "x", "new \\1\n")
     with pytest.raises(UserError, match="0 places for 'z'"):
-        reference.fill(page, "z", "new")
+        readme.fill(page, "z", "new")
     assert page.read_text() == "a\n<!-- x -->\n\nnew \\1\n\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n"

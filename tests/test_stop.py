@@ -13,7 +13,7 @@ import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
 
-from fmnist_lib import ROOT, UserError, training
+from fmnist_lib import ROOT, Stopped, UserError, training
 from fmnist_lib.__main__ import main
 from fmnist_lib.commands import report
 from fmnist_lib.recipe import Recipe
@@ -104,9 +104,10 @@ def test_a_sweep_that_is_stopped_takes_its_processes_along_and_keeps_what_is_fin
     assert len(workers) >= 2
     with at_once([psutil.Process(parent.pid), *workers]):
         parent.send_signal(blow)
-        output, _ = parent.communicate(timeout=30)
+        output, errors = parent.communicate(timeout=30)
     assert parent.returncode != 0
-    assert ("The same command goes on from the last finished epochs" in output) == (blow != signal.SIGKILL)
+    assert ("fmnist_lib.Stopped: Stopped. What is finished is kept" in errors) == (blow != signal.SIGKILL)
+    assert output.count("Stopped.") == 0
     kept(place)
 
 
@@ -134,8 +135,8 @@ def test_a_kernel_survives_the_interruption_of_a_sweep_and_goes_on_working(tmp_p
         threading.Thread(target=interrupt).start()
         reply, said = run("runpy.run_path('recipes.py', run_name='__main__')")
         took = time.monotonic() - stopped[0]
-        assert (reply["status"], reply["ename"]) == ("error", "KeyboardInterrupt")
-        assert "The same command goes on from the last finished epochs" in said
+        assert (reply["status"], reply["ename"]) == ("error", "Stopped")
+        assert reply["traceback"] == [reply["evalue"]] == [str(Stopped())] and "Stopped" not in said
         assert took < SECONDS * max(slow, crowding()), took
         reply, said = run("print(len(psutil.Process().children()), 6 * 7)")
         assert reply["status"] == "ok" and said.split()[-1] == "42"
@@ -150,7 +151,7 @@ def test_a_kernel_survives_the_interruption_of_a_sweep_and_goes_on_working(tmp_p
 
 def test_sigterm_is_ctrl_c_while_it_trains_and_what_it_was_afterwards():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), files.sigterm_as_ctrl_c():
+    with pytest.raises(Stopped), files.sigterm_as_ctrl_c():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -171,7 +172,7 @@ def test_sigterm_stops_the_command_as_ctrl_c_does(monkeypatch, capsys, handler):
         signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(report, "make", stopped)
-    assert main(["report", "smoke"]) == 130 and "The same command goes on" in capsys.readouterr().err
+    assert main(["report", "smoke"]) == 130 and str(Stopped()) in capsys.readouterr().err
 
 
 @posix
@@ -200,7 +201,7 @@ def test_a_report_stopped_in_training_says_how_to_go_on_and_leaves_no_process(tm
         assert process.returncode == 1 and "Error: notebooks/sweep.ipynb: its kernel died" in errors
         assert "\nFix: run the same command again" in errors
     else:
-        assert process.returncode == 130 and "The same command goes on" in errors and "leaked" not in errors
+        assert process.returncode == 130 and errors.count("Stopped.") == 1 and "leaked" not in errors
     assert (tmp_path / "out" / "report.html").read_text() == "the older one"
     assert not (tmp_path / "out" / ".making").exists()
 

@@ -1,6 +1,5 @@
 """What a report's records give: its tables as files, any run trained anew, the card and the README of the reference."""
 
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,10 +8,9 @@ import nbformat
 import pandas as pd
 
 from fmnist_lib import ROOT, UserError, short
-from fmnist_lib.commands import card, floors
-from fmnist_lib.press.display import markdown
+from fmnist_lib.commands import card, readme
+from fmnist_lib.commands.report import DATA
 from fmnist_lib.press.language import speak
-from fmnist_lib.press.tables import scores_as_text
 from fmnist_lib.runs import record, sweep
 from fmnist_lib.runs.files import read_file, write_file
 from fmnist_lib.runs.run import Run
@@ -21,7 +19,7 @@ from fmnist_lib.study import parameters, protocol, results, tables
 from fmnist_lib.study.protocol import Study
 
 FOLDER = ROOT / "reports" / "reference"
-README = ROOT / "README.md"
+PAGES = ROOT  # where README.md and LEEME.md are
 LARGEST = 50_000_000  # bytes of a report's notebook; the reference has 2 % of it
 KIND = ("device", "precision", "kernels")
 MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a browser
@@ -68,7 +66,8 @@ def rebuilt(study: Study, values: dict) -> dict[str, str]:
     made = {name: table.to_csv(index=False) for name, table in files.items()}
     carded = [run for run in study.retrained if (run.folder / MODEL_CARD).exists()]
     made |= {f"runs/{run.folder.name}/{MODEL_CARD}": card.text(run) for run in carded}
-    return made | {f"the README's {name}": block for name, block in blocks(study, values).items() if carded}
+    said = readme.pages(study, values) if carded else {}
+    return made | {f"{name} in {page}": block for (page, name), block in said.items()}
 
 
 def frame(runs: list[Run], values: dict) -> pd.DataFrame:
@@ -80,9 +79,8 @@ def kept(folder: Path) -> dict[str, str]:
     """Return what a report's folder, and for the reference the README, hold under the names of `rebuilt`."""
     paths = [*Path(folder).glob("*.csv"), *Path(folder).glob(f"runs/*/{MODEL_CARD}")]
     files = {path.relative_to(folder).as_posix(): path.read_bytes().decode(errors="replace") for path in paths}
-    said = re.findall(r"<!-- ([^/].*?) -->\n\n(.*?)\n\n<!-- /\1 -->", README.read_text("utf-8"), re.S)
-    shipped = any(name.endswith(MODEL_CARD) for name in files)
-    return files | {f"the README's {name}": block for name, block in said if shipped}
+    said = readme.filled(PAGES) if any(name.endswith(MODEL_CARD) for name in files) else {}
+    return files | {f"{name} in {page}": block for (page, name), block in said.items()}
 
 
 def written(folder: Path) -> tuple[dict, dict[str, str]]:
@@ -132,7 +130,7 @@ def winner(folder: Path = FOLDER) -> Run:
     raise UserError(f"{folder} has no weights of {protocol.WINNER}", "take the folder whole from its repository")
 
 
-def publish(report: Path, folder: Path = FOLDER, readme: Path = README):
+def publish(report: Path, folder: Path = FOLDER, pages: Path = PAGES):
     """Bring a report, its runs' records and the benchmarks beside it to where they are shipped; write what follows.
 
     That is the winner's model card beside its weights, which are the only ones, and the README's tables.
@@ -145,15 +143,16 @@ def publish(report: Path, folder: Path = FOLDER, readme: Path = README):
     for older in [path.parent for path in folder.glob(f"runs/*/{record.RECORD}") if path.parent.name not in listed]:
         shutil.rmtree(older)
     measured = {path: path.relative_to(report.parent) for path in report.parent.glob("benchmark*/*")}
-    for path, name in ({path: path.name for path in report.iterdir()} | measured).items():
+    shown = {path: path.relative_to(report) for path in (*report.iterdir(), *report.glob(f"{DATA}/*.csv"))}
+    for path, name in (shown | measured).items():
         if path.suffix in (".ipynb", ".csv", ".svg", ".html", ".pdf"):
             write_file(folder / name, path.read_bytes(), publish=True)
 
     study, values = records(folder)
     run = winner(folder)
     write_file(run.folder / MODEL_CARD, card.text(run).encode(), publish=True)
-    for name, block in blocks(study, values).items():
-        fill(readme, name, block)
+    for (page, name), block in readme.pages(study, values).items():
+        readme.fill(pages / page, name, block)
 
 
 def _ship(run: Run, place: Path):
@@ -162,35 +161,3 @@ def _ship(run: Run, place: Path):
     names = [name for name in run.record["files"] if name != record.WEIGHTS or (winner and run.has_weights)]
     for name in [*names, record.RECORD]:
         write_file(place / name, (run.folder / name).read_bytes(), publish=True)
-
-
-def blocks(study: Study, values: dict) -> dict[str, str]:
-    """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark."""
-    speak("en")
-    every, seeds = frame(study.every, values), len(values["seed"])
-    table1 = tables.table_1(frame(study.grid, values), seeds)
-    table2 = tables.table_2(frame(study.retrained, values), seeds)
-    hours = every["seconds"].sum() / 3600
-    made = f"{protocol.stamp(values)} · {tables.LINE.format(**tables.made(every))} · {hours:.1f} hours of one core"
-    said = {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
-    measured = FOLDER / "benchmark" / "benchmark.csv"
-    return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if measured.exists() else {})
-
-
-def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:
-    """Write `tables.beside_paper`'s table in Markdown, ours before the paper's in brackets."""
-    texts = scores_as_text(table, loss_digits)
-    names = [group for group in texts.columns.unique(0) if group]
-    columns = {name: texts[name, "ours"] + " (" + texts[name, "paper"] + ")" for name in names}
-    return markdown(pd.DataFrame(columns).reset_index())
-
-
-def fill(page: Path, name: str, block: str):
-    """Write a block between a page's marks ``<!-- name -->`` and ``<!-- /name -->``; UserError if it has none."""
-    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
-    text, n = marks.subn(lambda found: f"{found[1]}\n{block.strip()}\n\n{found[2]}", page.read_text("utf-8"))
-    if n != 1:
-        raise UserError(
-            f"{page} has {n} places for {name!r}", f"write <!-- {name} --> and <!-- /{name} --> there, once"
-        )
-    write_file(page, text.encode())

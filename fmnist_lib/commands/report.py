@@ -9,13 +9,15 @@ import platform
 import shutil
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from fmnist_lib import ROOT, UserError, short
-from fmnist_lib.runs.files import locked, refuse_shipped
+from fmnist_lib.runs.files import locked, refuse_shipped, write_file
 from fmnist_lib.study import parameters, protocol
 
 SHUTDOWN = 1.0  # seconds for a kernel to end by itself, so that Ctrl-C ends in two; its longer traceback takes as long
+DATA = "data"  # the folder, beside a report, of what its figures and tables show
 NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
 MAKER = "maker"  # the file that says which process makes a report
 
@@ -53,7 +55,9 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
             for i, name in enumerate(NOTEBOOKS, 1):
                 print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
                 _execute(name, values | {"out": told}, aside / f"{name}.ipynb")
-                os.replace(aside / f"{name}.ipynb", out / f"{name}.ipynb")
+                for path in [*(aside / DATA).glob("*.csv"), aside / f"{name}.ipynb"]:
+                    (out / DATA).mkdir(exist_ok=True)
+                    os.replace(path, out / path.relative_to(aside))
             _render(out / "report.ipynb", out, aside)
         finally:
             shutil.rmtree(aside, ignore_errors=True)  # it may be gone, with the folder around it
@@ -122,7 +126,19 @@ def _execute(name: str, values: dict, target: Path):
     except RuntimeError as error:  # it ended, or never answered
         cause = f"notebooks/{name}.ipynb: its kernel died, perhaps for want of memory ({short(error)})"
         raise UserError(cause, again) from error
+    executed.metadata["fmnist"] = {"file": target.name}
+    for label, text in carried(executed):
+        write_file(target.parent / DATA / f"{label}.csv", text.encode())
     nbformat.write(without_times(executed), target)
+
+
+def carried(nb) -> Iterator[tuple[str, str]]:
+    """Take the data of its figures and tables out of an executed notebook: their labels, and the CSV of each."""
+    for output in (output for cell in nb.cells for output in cell.get("outputs", [])):
+        about = output.get("metadata", {}).get("fmnist")
+        if about and (text := output.data.pop("text/csv", None)):
+            about["file"] = f"{DATA}/{about['label']}.csv"
+            yield about["label"], text
 
 
 def without_times(nb):

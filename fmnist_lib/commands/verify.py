@@ -28,14 +28,17 @@ def verify(folder: Path) -> tuple[list[str], list[str], list[str]]:
     folder = Path(folder).absolute()
     study, values = reference.records(folder)
     why = departures(study, values)
-    return compared(folder, study, values, executed(folder, values), why)
+    return compared(folder, study, values, *executed(folder, values), why)
 
 
-def compared(folder: Path, study: Study, values: dict, again, why: list[str]) -> tuple[list[str], list[str], list[str]]:
+def compared(
+    folder: Path, study: Study, values: dict, again, data: dict, why: list[str]
+) -> tuple[list[str], list[str], list[str]]:
     """Compare a folder with its notebook executed again; ``why`` lists what may have made other bytes here."""
     notebook = nbformat.read(folder / "report.ipynb", 4)
     made, there = reference.rebuilt(study, values), reference.kept(folder)
-    made, there = made | shown(again), there | shown(notebook)
+    made, there = made | shown(again) | data, there | shown(notebook)
+    there |= {name: (folder / name).read_bytes() for name in data if (folder / name).is_file()}
     pages = report.rendered(notebook) | pictures(again)
     kept = {path.name: path.read_bytes() for path in folder.glob("report.*")} | pictures(notebook)
     excused = {name for name in pages if why} | {name for name in made if why and name.startswith("how it was given")}
@@ -55,8 +58,8 @@ def verdict(folder: Path, same: list[str], untold: list[str], why: list[str]) ->
     return f"{found}; not so {', '.join(untold)}, which proves nothing here ({'; '.join(why)}): verified but for these."
 
 
-def executed(folder: Path, values: dict):
-    """Return the report's notebook executed again on its records; nothing is trained."""
+def executed(folder: Path, values: dict) -> tuple:
+    """Return the report's notebook executed again on its records, and the data it shows; nothing is trained."""
     given = dict(nbformat.read(folder / "report.ipynb", 4).metadata["papermill"]["parameters"])
     kind = {name: values[name] for name in reference.KIND}
     given |= {} if protocol.resolved(protocol.DEFAULTS | given) == tuple(kind.values()) else kind
@@ -65,7 +68,8 @@ def executed(folder: Path, values: dict):
     with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / "report.ipynb"
         report._execute("report", given, target)
-        return nbformat.read(target, 4)
+        data = {f"{report.DATA}/{path.name}": path.read_bytes() for path in target.parent.glob(f"{report.DATA}/*.csv")}
+        return nbformat.read(target, 4), data
 
 
 def shown(notebook) -> dict[str, object]:

@@ -27,16 +27,19 @@ WORDS = {
     "table": "Table",
     "scroll": "scroll for more",
     "references": "References",
+    "source": "Source",
     "undescribed": "Plot without a description",
 }
+RUNS = "tab-runs"  # the label of a table that lists an article's runs
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def compose(nb, language: str) -> dict:
+def compose(nb, language: str, file: str = "") -> dict:
     """Read a notebook into an article in a language: front matter and blocks, their Markdown as it is.
 
     Markdown cells are translated, each as one message. With an abstract, the second paragraph of the title's cell is
-    the authors' line. Raises UserError on an unknown language or a label used twice.
+    the authors' line. Figures and tables name their source: the notebook's ``file``, unless it says its own name, the
+    data beside it, the runs. Raises UserError on an unknown language or a label used twice.
     """
     if language not in LANGUAGES:
         raise UserError(f"no report language {language!r}", f"use one of: {', '.join(LANGUAGES)}")
@@ -53,7 +56,22 @@ def compose(nb, language: str) -> dict:
     words = {name: tr(text, language) for name, text in WORDS.items()} | {"language": language}
     words["dated"] = words["dated"].format(format_date(day, "long", locale=language)) if day else ""
     article = {name: {"kind": "front", "text": text} for name, text in front.items()}
-    return article | {"words": words, "day": day, "blocks": blocks, "labels": _number(blocks, language)}
+    labels = _number(blocks, language)
+    for block in blocks:
+        if block.get("label"):
+            block["source"] = _source(block, nb.metadata.get("fmnist", {}).get("file", file), labels, language)
+    return article | {"words": words, "day": day, "blocks": blocks, "labels": labels}
+
+
+def _source(block: dict, notebook: str, labels: dict[str, str], language: str) -> str:
+    """Write where a figure or table comes from: links to notebook and data, its runs by name or by their table."""
+    links = [f"[{literal(file)}](<{file}>)" for file in (notebook, block.get("linked", "")) if file]
+    names = block.get("runs", [])
+    if len(names) > 2 and RUNS in labels and block["label"] != RUNS:
+        links.append(f"{tr('{} runs', language).format(len(names))}, [{labels[RUNS]}](#{RUNS})")
+    else:
+        links += [f"`{name}`" for name in names]
+    return " · ".join(links)
 
 
 def _tags(cell) -> set[str]:
@@ -94,7 +112,8 @@ def _shown(output) -> Iterator[dict]:
     """Read one display output as a figure, a table, Markdown or plain text; a widget or a caption shows nothing."""
     shown = WIDGET not in output.data and "captions" not in output.metadata  # a caption is set with what it names
     mime = next((m for m in MIMES if shown and m in output.data), "")
-    value, caption = output.data.get(mime), {"count": 0, **output.metadata.get("fmnist", {})}
+    about = dict(output.metadata.get("fmnist", {}))
+    value, caption = output.data.get(mime), {"count": 0, "linked": about.pop("file", ""), **about}
     if mime.startswith("image/"):
         file = os.path.basename(output.metadata.get("filenames", {}).get(mime, ""))
         yield {**caption, "kind": "figure", "mime": mime, "data": value, "file": file}

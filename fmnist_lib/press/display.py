@@ -67,6 +67,13 @@ class _Captioned:
         for data, metadata in shown if self.kind == "figure" else reversed(shown):
             display(data, metadata=metadata, raw=True)
 
+    def carry(self, data: pd.DataFrame | None, runs: Sequence[str]):
+        """Take along the data behind it as CSV, and the names of its runs: those given, or those in a column run."""
+        if data is not None:
+            self.data["text/csv"] = data.to_csv(index=not isinstance(data.index, pd.RangeIndex), lineterminator="\n")
+            runs = runs if len(runs) or "run" not in data else data["run"]
+        self.metadata["fmnist"]["runs"] = list(dict.fromkeys(runs))
+
     def caption(self) -> dict:
         """Return the caption as an output's data: an anchor for references, its number if it has one, its words."""
         label, words, count = (self.metadata["fmnist"][name] for name in ("label", "caption", "count"))
@@ -75,12 +82,24 @@ class _Captioned:
 
 
 class Figure(_Captioned):
-    """A matplotlib figure with its label (`fig-…`), caption, alternative text and number; `wide` spans both columns."""
+    """A matplotlib figure with its label (`fig-…`), caption, alternative text and number; `wide` spans both columns.
+
+    ``data`` is what it draws, for a report to keep beside it; ``runs`` names the runs it comes from.
+    """
 
     kind = "figure"
 
     def __init__(
-        self, figure: plt.Figure, label: str, caption: str, alt: str, number: int = 0, wide: bool = False, **values
+        self,
+        figure: plt.Figure,
+        label: str,
+        caption: str,
+        alt: str,
+        number: int = 0,
+        wide: bool = False,
+        data: pd.DataFrame | None = None,
+        runs: Sequence[str] = (),
+        **values,
     ):
         caption, alt = sentence(caption, **values), sentence(alt, **values)
         about = {"label": label, "caption": caption, "alt": alt, "wide": wide, "count": number}
@@ -92,6 +111,7 @@ class Figure(_Captioned):
         if len(svg) <= SVG_LIMIT:
             self.data["image/svg+xml"] = svg.decode()
         self.data["text/plain"] = caption
+        self.carry(data, runs)
         plt.close(figure)  # else the notebook shows it a second time
 
 
@@ -107,7 +127,8 @@ class Table(_Captioned):
     """A DataFrame with its label (`tab-…`), caption, number and note; the index becomes the row headers.
 
     Without an index of its own, the frame's first column does. Floats get `digits` decimals (one number for
-    all columns, or one for each). Column names are translated, and the texts in columns of ``words``.
+    all columns, or one for each). Column names are translated, and the texts in columns of ``words``. ``data`` and
+    ``runs`` are as in `Figure`; the frame itself is the data unless other is given.
     """
 
     kind = "table"
@@ -122,16 +143,19 @@ class Table(_Captioned):
         note: str = "",
         digits: int | dict[str, int] = 3,
         words: Sequence[str] = (),
+        data: pd.DataFrame | None = None,
+        runs: Sequence[str] = (),
         **values,
     ):
         caption, note = sentence(caption, **values), sentence(note, **values)
         self.metadata = {"fmnist": {"label": label, "caption": caption, "wide": wide, "note": note, "count": number}}
-        frame = frame.assign(**{name: frame[name].map(tr) for name in words if name in frame})
+        given, frame = frame, frame.assign(**{name: frame[name].map(tr) for name in words if name in frame})
         if isinstance(frame.index, pd.RangeIndex) and frame.index.name is None:
             frame = frame.set_index(frame.columns[0])
         decimals = digits if isinstance(digits, dict) else dict.fromkeys(frame.columns, digits)
         texts = pd.DataFrame({c: [_cell(v, decimals.get(c, 3)) for v in frame[c]] for c in frame.columns}, frame.index)
         self.data = {"text/html": _html(texts), "text/plain": texts.to_string()}
+        self.carry(given if data is None else data, runs)
 
 
 def markdown(texts: pd.DataFrame) -> str:

@@ -29,11 +29,11 @@ class ArticleExporter(TemplateExporter):
         yield "article", self.article
         yield "quote", quoted
 
-    def article(self, nb) -> dict:
-        """Read and set a notebook in its language."""
+    def article(self, nb, name: str) -> dict:
+        """Read and set a notebook of that name in its language."""
         parameters = nb.metadata.get("papermill", {}).get("parameters", {})
         try:
-            article = typeset(compose(nb, self.language or parameters.get("language", "en")), self.to)
+            article = typeset(compose(nb, self.language or parameters.get("language", "en"), f"{name}.ipynb"), self.to)
         except RecursionError as error:
             raise UserError("the notebook's Markdown or tables are nested too deep", "write them flatter") from error
         self.dated = bool(article["day"])

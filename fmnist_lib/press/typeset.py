@@ -23,7 +23,7 @@ from fmnist_lib.press.formulas import spoken
 
 MARKDOWN = "ipynb-raw_html-citations+smart"
 WRITERS = {"html5": ("html5", "--mathml"), "typst": ("typst", "--shift-heading-level-by=-1")}
-PROSE = ("text", "caption", "note", "alt")  # the fields of a block that hold Markdown
+PROSE = ("text", "caption", "note", "alt", "source")  # the fields of a block that hold Markdown
 SECONDS, MEMORY = 60, "-M2g"  # of pandoc, which takes a second and 200 MB for the whole report
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 BREAK = "\x1e"  # ASCII's record separator, between pieces on their way through pandoc

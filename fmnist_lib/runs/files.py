@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import ROOT, Stopped, UserError
 
 SHIPPED = ROOT / "reports" / "reference"  # it is read by all, and written by `make reference` alone
 MEMORY = ("out of memory", "can't allocate memory")  # as CUDA says it, and as a CPU does
@@ -100,13 +100,15 @@ def _explained(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM in here; only a main thread can."""
+    """Raise Stopped at SIGTERM and Ctrl-C in here; of a signal only a main thread is told."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except KeyboardInterrupt:
+        raise Stopped from None
     finally:
         signal.signal(signal.SIGTERM, before)
 

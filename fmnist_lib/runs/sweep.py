@@ -88,7 +88,6 @@ def _train_in_processes(todo, store, data_dir, workers, weights):
             if isinstance(error, BrokenProcessPool):
                 fix = "run the same command again, with fewer workers if memory is short: it goes on where it stopped"
                 raise UserError("a training process died", fix) from error
-            print("Stopped. The same command goes on from the last finished epochs.")
             raise
 
 

@@ -58,6 +58,11 @@ def _row(run: Run, first_split_seed: int) -> dict:
     return row | _test(run)
 
 
+def curves(runs: list[Run]) -> pd.DataFrame:
+    """Return the histories of runs, a row a run and epoch, under the run's name."""
+    return pd.concat([run.history.assign(run=run.folder.name) for run in runs], ignore_index=True)
+
+
 def _pairs(variables: dict) -> str | None:
     return " ".join(f"{name}={value}" for name, value in variables.items()) or None
 

@@ -147,10 +147,11 @@ def newest(frame: pd.DataFrame) -> str:
     return max(frame["finished"], default="")
 
 
-LINE = "{count} runs · newest run {date} · torch {torch} · {where}"  # at the foot of every page
+LINE = "{count} runs · newest run {date} · torch {torch} · {where} · commit {commit}"  # at the foot of every page
 
 
 def made(frame: pd.DataFrame) -> dict:
     """Return what `LINE` says of runs: how many, the date of the newest, torch, and the machine."""
     where = each(frame, "card") if frame["card"].notna().any() else each(frame, "processor")
-    return {"count": len(frame), "date": newest(frame)[:10] or "–", "torch": each(frame, "torch"), "where": where}
+    shown = {name: each(frame, name) for name in ("torch", "commit")}
+    return shown | {"count": len(frame), "date": newest(frame)[:10] or "–", "where": where}

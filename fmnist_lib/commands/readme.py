@@ -1,0 +1,69 @@
+"""What the README, and LEEME.md in Spanish, say of the reference: between marks, computed, never typed."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands import floors
+from fmnist_lib.press.display import markdown
+from fmnist_lib.press.language import sentence, speak, tr
+from fmnist_lib.press.tables import scores_as_text
+from fmnist_lib.runs.files import write_file
+from fmnist_lib.study import protocol, results, tables
+from fmnist_lib.study.protocol import Study
+
+PAGES = {"README.md": "en", "LEEME.md": "es"}
+BENCHMARK = ROOT / "reports" / "reference" / "benchmark" / "benchmark.csv"
+
+
+def pages(study: Study, values: dict) -> dict[tuple[str, str], str]:
+    """Return what each page says of a study, by its name and that of the place."""
+    languages = PAGES.items()
+    return {(page, name): text for page, said in languages for name, text in blocks(study, values, said).items()}
+
+
+def blocks(study: Study, values: dict, language: str = "en") -> dict[str, str]:
+    """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark.
+
+    In Spanish there is no benchmark.
+    """
+    speak(language)
+    every, seeds = results.frame(study.every, values["split_seed"]), len(values["seed"])
+    table1 = tables.table_1(results.frame(study.grid, values["split_seed"]), seeds)
+    table2 = tables.table_2(results.frame(study.retrained, values["split_seed"]), seeds)
+    hours = every["seconds"].sum() / 3600
+    told = [(protocol.STAMP, protocol.stamped(values)), (tables.LINE, tables.made(every))]
+    told += [("{hours:.1f} hours of one core", {"hours": hours})]
+    made = re.sub(r"\\(\W)", r"\1", " · ".join(sentence(message, **given) for message, given in told))  # as bare text
+    said = {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
+    measured = BENCHMARK
+    shown = measured.exists() and language == "en"
+    return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if shown else {})
+
+
+def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:
+    """Write `tables.beside_paper`'s table in Markdown, ours before the paper's in brackets."""
+    texts = scores_as_text(table, loss_digits)
+    names = [group for group in texts.columns.unique(0) if group]
+    columns = {tr(name): texts[name, "ours"] + " (" + texts[name, "paper"] + ")" for name in names}
+    return markdown(pd.DataFrame(columns).rename_axis(tr("Model")).reset_index())
+
+
+def fill(page: Path, name: str, block: str):
+    """Write a block between a page's marks ``<!-- name -->`` and ``<!-- /name -->``; UserError if it has none."""
+    marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+    text, n = marks.subn(lambda found: f"{found[1]}\n{block.strip()}\n\n{found[2]}", page.read_text("utf-8"))
+    if n != 1:
+        raise UserError(
+            f"{page} has {n} places for {name!r}", f"write <!-- {name} --> and <!-- /{name} --> there, once"
+        )
+    write_file(page, text.encode())
+
+
+def filled(folder: Path) -> dict[tuple[str, str], str]:
+    """Return what stands between the marks of the pages in a folder."""
+    marked = re.compile(r"<!-- ([^/].*?) -->\n\n(.*?)\n\n<!-- /\1 -->", re.S)
+    texts = {page: (folder / page).read_text("utf-8") for page in PAGES if (folder / page).is_file()}
+    return {(page, name): block for page, text in texts.items() for name, block in marked.findall(text)}
