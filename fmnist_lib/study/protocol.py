@@ -17,7 +17,9 @@ if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to chec
 
 STAMP = "{title} · {epochs} epochs, patience {patience}, of {images:,} images · seeds {seeds} · {run_on}"
 OTHER = ("model", "workers", "samples", "samples_seed", "repeats", "runs_dir", "data_dir", "out")  # decide no number
-DEFAULTS = {name: p.default for name, p in PARAMETERS.items() if name not in OTHER and not name.startswith("pair_")}
+DEFAULTS = {
+    name: p.default for name, p in PARAMETERS.items() if name not in OTHER and not name.startswith(("pair_", "reading"))
+}
 
 
 def grid(params: dict) -> list[Recipe]:
