@@ -82,7 +82,7 @@ def test_the_reference_is_what_its_records_give(capsys):
 
 @pytest.mark.slow
 def test_a_report_made_from_records_is_verified_whole_and_executed_to_the_same_bytes(made, monkeypatch):
-    folder, _ = made
+    folder, *_ = made
     monkeypatch.setattr(reference, "PAGES", folder.parent)
     same, untold, _ = verify.verify(folder)
     assert untold == [] and {"report.html", "report.pdf", "table1.csv", "picture fig-cost"} <= set(same)

@@ -13,12 +13,13 @@ from fmnist_lib.commands import reference, report
 from fmnist_lib.study import protocol
 from fmnist_lib.study.protocol import Study
 
+Found = tuple[list[str], list[str], list[str]]  # parts that are the same, that are not, and why
 MAKERS = "torch numpy pandas scipy statsmodels matplotlib seaborn babel nbconvert beautifulsoup4 jinja2 typst"
 MAKERS += " pypandoc-binary"  # whose other versions may write other bytes
 AS_GIVEN = ("settings(", "Markdown(f")  # cells that show how the parameters were given, "auto" or by name
 
 
-def verify(folder: Path) -> tuple[list[str], list[str], list[str]]:
+def verify(folder: Path) -> Found:
     """Make a report anew from its records; return what is the same, what is not and why that proves nothing here.
 
     The words, tables and pictures of report.ipynb are those that it gives when it is executed again; report.html and
@@ -31,9 +32,7 @@ def verify(folder: Path) -> tuple[list[str], list[str], list[str]]:
     return compared(folder, study, values, *executed(folder, values), why)
 
 
-def compared(
-    folder: Path, study: Study, values: dict, again, data: dict, why: list[str]
-) -> tuple[list[str], list[str], list[str]]:
+def compared(folder: Path, study: Study, values: dict, again, data: dict, why: list[str]) -> Found:
     """Compare a folder with its notebook executed again; ``why`` lists what may have made other bytes here."""
     notebook = nbformat.read(folder / "report.ipynb", 4)
     made, there = reference.rebuilt(study, values), reference.kept(folder)

@@ -19,7 +19,9 @@ STAMP = "{title} Â· {epochs} epochs, patience {patience}, of {images:,} images Â
 OTHER = ("model", "workers", "samples", "samples_seed", "repeats", "runs_dir", "data_dir", "out")  # decide no number
 OTHER += ("models", "lrs", "optimizers", "activations", "search_images", "search_epochs", "search_seeds")  # what the
 OTHER += ("best", "replays", "picture")  # paper wished for, and did not do
-DEFAULTS = {name: p.default for name, p in PARAMETERS.items() if name not in OTHER and not name.startswith("pair_")}
+DEFAULTS = {
+    name: p.default for name, p in PARAMETERS.items() if name not in OTHER and not name.startswith(("pair_", "reading"))
+}
 
 
 def grid(params: dict) -> list[Recipe]:

@@ -1,0 +1,150 @@
+"""Which reading gives the paper's numbers: its trainings, the t of every number, and a score beside the default's."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from fmnist_lib import models
+from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import job, sweep
+from fmnist_lib.runs.run import Run
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import mode, paper, protocol
+from fmnist_lib.study.readings import READINGS, Reading
+from fmnist_lib.study.results import frame
+from fmnist_lib.study.tables import SCORES, TEST, VALIDATION
+
+RATE = 5000  # images a second that a core trains the winner on
+USUAL = 14  # epochs to the best one, about; a patience comes on top
+TABLES = {"I": paper.TABLE_1, "II": paper.TABLE_2}
+
+
+def searches(reading: Reading, params: dict) -> list[Recipe]:
+    """List the searches of a reading. Only the default lets the winner train on to its last epoch."""
+    asked = protocol.DEFAULTS | params | reading.changes
+    found = [protocol.search(model, asked, seed) for seed in params["seed"] for model in reading.systems]
+    return [replace(one, patience=asked["patience"]) for one in found] if reading.searched_anew else found
+
+
+def retrainings(reading: Reading, searched: Sequence[Run], params: dict) -> list[Recipe]:
+    """List what is taken to the test images: the retrainings of Table II's networks, or their searches themselves."""
+    chosen = protocol.finalists([paper.WINNER], list(searched))
+    if reading.tested == "search":
+        return [run.recipe for run in chosen]
+    asked = protocol.DEFAULTS | params | reading.changes
+    return [protocol.retraining(run.recipe, run.best_epoch, asked) for run in chosen]
+
+
+def recipes(names: Sequence[str], params: dict, store: Store) -> list[Recipe]:
+    """List all trainings of these readings, each once: the searches, and the retrainings of those that are there.
+
+    Train them, call again, and train what has been added; the third list is as the second.
+    """
+    listed = []
+    for reading in (READINGS[name] for name in names):
+        wanted = searches(reading, params)
+        found = [run for recipe in wanted if (run := store.find(recipe)) is not None]
+        listed += wanted + (retrainings(reading, found, params) if len(found) == len(wanted) else [])
+    return list(dict.fromkeys(listed))
+
+
+def hours(todo: Sequence[Recipe]) -> float:
+    """Estimate the hours of one core that these trainings take, by the operations of each network."""
+    winner, total = sum(models.flop(models.build(paper.WINNER))), 0.0
+    for recipe in todo:
+        epochs = min(recipe.epochs, USUAL + recipe.patience) if recipe.patience else recipe.epochs
+        images = epochs * (recipe.train_images + 0.4 * recipe.val_images)
+        total += images * sum(models.flop(models.of(recipe))) / winner / RATE / 3600
+    return total
+
+
+def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | str = "") -> pd.DataFrame:
+    """Train what is missing of these readings and return their `values`, a row a network tested or searched."""
+    while todo := store.missing(recipes(names, params, store)):
+        sweep.train(todo, store, data_dir, params.get("workers", 0), weights=True)
+    tables = []
+    for name in names:
+        searched = [store.find(recipe) for recipe in searches(READINGS[name], params)]
+        again = retrainings(READINGS[name], searched, params)
+        tested = sweep.train(again, store, data_dir, weights=True)
+        for run in tested:
+            job.on_test(run, data_dir)
+        tables.append(values(name, searched, tested, data_dir, params["split_seed"]))
+    return pd.concat(tables, ignore_index=True)
+
+
+def values(name: str, searched: list[Run], tested: list[Run], data_dir: Path | str, split_seed: int) -> pd.DataFrame:
+    """Return a row a run that stands for numbers of the paper: reading, table, model, seed, epoch, loss, accuracy.
+
+    Runs that diverged are left out.
+    """
+    reading = READINGS[name]
+    one, two = (frame(runs, split_seed).query("status == 'finished'") for runs in (searched, tested))
+    one = one[one["model"].isin(paper.TABLE_1) & reading.validated].rename(columns=VALIDATION)
+    epochs = two["best_epoch"] if reading.tested == "search" else two["epochs"]
+    two = two.assign(epochs=epochs, model=two["model"].map(paper.paper_name)).rename(columns=TEST)
+    if reading.training_mode:
+        said = {run.folder.name: mode.in_training_mode(run, data_dir) for run in tested if run.has_weights}
+        two = two[two["run"].isin(said)]
+        two = two.assign(**{score: [said[run][i] for run in two["run"]] for i, score in enumerate(SCORES[1:])})
+    both = pd.concat([one.assign(table="I"), two.assign(table="II")])
+    return both[["table", "model", "seed", *SCORES]].assign(reading=name).reset_index(drop=True)
+
+
+def weigh(found: pd.DataFrame, default: str = "default", level: float = 0.95) -> pd.DataFrame:
+    """Hold each number of the paper against what each reading predicts of one more run.
+
+    ``found`` is `conduct`'s table. A row a reading and number: table, model, score, paper, mean, n, sd, freedom, t,
+    inside, log_likelihood (of the paper's number), and inside and log-likelihood under the default. The sd is pooled
+    over the networks of the default, table by table: three seeds of one network know it badly, and a reading under
+    which networks get stuck would excuse itself by its own spread. t = (paper − mean) / (sd √(1 + 1/n)).
+    """
+    long = found.melt(["reading", "table", "model", "seed"], SCORES, var_name="score").astype({"value": float})
+    keys = ["reading", "table", "model", "score"]
+    table = long.groupby(keys, sort=False)["value"].agg(mean="mean", n="count").reset_index()
+    spread = _pooled(long[long["reading"] == default])
+    table = table.merge(spread, how="left", on=["table", "score"])
+    said = [TABLES[row.table].get(row.model, (np.nan,) * 3)[SCORES.index(row.score)] for row in table.itertuples()]
+    error = (table["sd"] * np.sqrt(1 + 1 / table["n"])).where(table["sd"] > 0)
+    table = table.assign(paper=said, t=(said - table["mean"]) / error)
+    reach = t.ppf(0.5 + level / 2, table["freedom"])
+    table["inside"] = (table["t"].abs() <= reach).astype(object).where(table["t"].notna())
+    table["log_likelihood"] = t.logpdf(table["t"], table["freedom"]) - np.log(error)
+    own = table[table["reading"] == default].set_index(keys[1:])[["inside", "log_likelihood"]]
+    return table.dropna(subset="paper").join(own.add_prefix("default_"), on=keys[1:]).reset_index(drop=True)
+
+
+def _pooled(long: pd.DataFrame) -> pd.DataFrame:
+    """Return the sd of each table's score, pooled over networks, and its degrees of freedom."""
+    groups = long.groupby(["table", "score", "model"])["value"]
+    each = pd.DataFrame({"freedom": groups.count() - 1, "squares": groups.var(ddof=1) * (groups.count() - 1)})
+    pooled = each.groupby(["table", "score"]).sum()
+    return pooled.assign(sd=np.sqrt(pooled["squares"] / pooled["freedom"]))[["sd", "freedom"]].reset_index()
+
+
+def score(weighed: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a reading, the likeliest first: numbers, inside, log_likelihood, and the default's on the same.
+
+    ``better`` is the difference of the two log-likelihoods: exp(better) times as likely.
+    """
+    usable = weighed.dropna(subset=["log_likelihood", "default_log_likelihood"])
+    groups = usable.groupby("reading", sort=False)
+    table = groups[["inside", "log_likelihood", "default_inside", "default_log_likelihood"]].sum()
+    table = table.assign(numbers=groups.size(), better=table["log_likelihood"] - table["default_log_likelihood"])
+    return table.astype({"inside": int, "default_inside": int}).sort_values("better", ascending=False, kind="stable")
+
+
+def kernel_or_head(found: pd.DataFrame) -> pd.DataFrame:
+    """Return by reading and seed the accuracy of k = 3 minus k = 5, the mean over the pairs that it has [points].
+
+    Only padding that keeps the size gives both the same head.
+    """
+    table = found[(found["table"] == "I") & found["model"].isin(paper.TABLE_1)]
+    accuracy = table.pivot(index=["reading", "seed"], columns="model", values="accuracy").reindex(columns=paper.TABLE_1)
+    pairs = [accuracy[m] - accuracy[m.replace("CNN3", "CNN5")] for m in paper.TABLE_1 if m.startswith("CNN3")]
+    apart = pd.concat(pairs, axis=1)
+    return pd.DataFrame({"difference": apart.mean(axis=1), "pairs": apart.notna().sum(axis=1)}).query("pairs > 0")
