@@ -130,8 +130,7 @@ def blocks(study: Study, values: dict) -> dict[str, str]:
     every, seeds = frame(study.every, values), len(values["seed"])
     table1 = tables.table_1(frame(study.grid, values), seeds)
     table2 = tables.table_2(frame(study.retrained, values), seeds)
-    hours = every["seconds"].sum() / 3600
-    made = f"{protocol.stamp(values)} · {tables.LINE.format(**tables.made(every))} · {hours:.1f} hours of one core"
+    made = f"{protocol.stamp(values)} · {tables.LINE.format(**tables.made(every))}"
     said = {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
     measured = FOLDER / "benchmark" / "benchmark.csv"
     return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if measured.exists() else {})
