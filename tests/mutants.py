@@ -19,6 +19,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("fmnist_lib", "tests", "notebooks")  # the rest is linked
 IMPORTED = "torch torch._dynamo pandas scipy.stats statsmodels.stats.weightstats matplotlib.pyplot seaborn numba"
@@ -103,7 +105,8 @@ def main(words: list[str]) -> int:
     context.set_forkserver_preload(IMPORTED.split())
     os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     with ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool:
-        found = zip(mutants + unchanged, pool.map(tried, mutants + unchanged), strict=True)
+        statuses = tqdm(pool.map(tried, mutants + unchanged), total=len(mutants + unchanged), mininterval=5)
+        found = zip(mutants + unchanged, statuses, strict=True)
         bad = [mutant for mutant, status in found if told(mutant, status, mutant in unchanged)]
     print(f"{len(mutants)} changes, {len(bad)} not noticed, in {(time.monotonic() - began) / 60:.1f} minutes")
     return int(bool(bad))
