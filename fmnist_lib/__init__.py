@@ -19,6 +19,7 @@ and four wings:
     study/      the paper's questions, in numbers; knows no language
         parameters, paper       every parameter in one line; what the paper says
         protocol                which trainings the study consists of, and who wins
+        provenance              how a report reads what the paper leaves open; the command that makes it
         results, tables         all runs as one tidy frame; every table a function of it
         stats, claims, rule     intervals and tests; each claim an effect; what one interval says
         patience                what stopping early would have saved
@@ -26,7 +27,7 @@ and four wings:
         language, locale/       words and numbers: English in the code, a catalogue for any other
         figures, diagrams, tables, display      what a notebook shows
         article, typeset, formulas, render, templates/      an executed notebook as HTML and PDF
-    commands/   one file for each thing that one can do: report, reference, predict, card, benchmark, floors
+    commands/   one file for each thing that one can do: report, reference, verify, predict, card, benchmark, floors
 
 The core imports the core, runs the core and runs, study these and study, press only itself, commands everything.
 """

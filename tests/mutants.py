@@ -19,6 +19,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tqdm import tqdm
+
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("fmnist_lib", "tests", "notebooks")  # the rest is linked
 IMPORTED = "torch torch._dynamo pandas scipy.stats statsmodels.stats.weightstats matplotlib.pyplot seaborn numba"
@@ -84,6 +86,14 @@ def too_long(*_):
     raise TimeoutError(f"more than {SECONDS} s")
 
 
+def told(mutant: Mutant, status: int, unchanged: bool) -> bool:
+    """Say whether this is not as it should be, after printing why."""
+    if bad := status != (0 if unchanged else FAILED):
+        how = "fails without any change" if unchanged else "survived" if status == 0 else f"was not tried ({status})"
+        print(f"{how}: {mutant.what} ({mutant.file}), by {mutant.tests}", flush=True)
+    return bad
+
+
 def main(words: list[str]) -> int:
     """Try the changes; print the survivors and those whose tests did not run; return 1 if there are any."""
     mutants = [m for m in listed() if all(word in f"{m.what} {m.file}" for word in words)]
@@ -95,13 +105,9 @@ def main(words: list[str]) -> int:
     context.set_forkserver_preload(IMPORTED.split())
     os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     with ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool:
-        found = list(zip(mutants + unchanged, pool.map(tried, mutants + unchanged), strict=True))
-    bad = [(m, status) for m, status in found if status != (0 if m in unchanged else FAILED)]
-    for mutant, status in bad:
-        how = (
-            "survived" if status == 0 else f"tests fail without a change ({status})" if mutant in unchanged else status
-        )
-        print(f"{how}: {mutant.what} ({mutant.file}), by {mutant.tests}")
+        statuses = tqdm(pool.map(tried, mutants + unchanged), total=len(mutants + unchanged), mininterval=5)
+        found = zip(mutants + unchanged, statuses, strict=True)
+        bad = [mutant for mutant, status in found if told(mutant, status, mutant in unchanged)]
     print(f"{len(mutants)} changes, {len(bad)} not noticed, in {(time.monotonic() - began) / 60:.1f} minutes")
     return int(bool(bad))
 

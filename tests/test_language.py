@@ -11,7 +11,7 @@ import pytest
 from fmnist_lib import ROOT
 from fmnist_lib.press import article, diagrams, formulas, tables
 from fmnist_lib.press.language import LANGUAGES, catalogue, number, sentence, speak, tr
-from fmnist_lib.study import claims, protocol, results, rule
+from fmnist_lib.study import claims, protocol, provenance, results, rule
 from fmnist_lib.study import tables as tables_of
 
 CELLS = nbformat.read(ROOT / "notebooks" / "report.ipynb", 4).cells
@@ -46,7 +46,7 @@ def spoken() -> set[str]:
 def told() -> set[str]:
     """Return the words of the report's tables and of what the library says through a name."""
     frame, values = results.frame([]), protocol.DEFAULTS
-    readings, environment = protocol.readings(values), tables_of.environment(frame)
+    readings, environment = provenance.readings(values), tables_of.environment(frame)
     shown = [readings, environment, tables_of.runs(frame)]
     shown += [tables.claims_as_text(claims.judge(frame))]
     heads = {name for frame in shown for name in frame.columns}

@@ -1,6 +1,8 @@
 """The seams: what a recipe says is what trains, what is kept and what meets the test images."""
 
 import hashlib
+import shlex
+import signal
 from dataclasses import fields, replace
 
 import numpy as np
@@ -11,10 +13,13 @@ import torch.nn.functional as F
 from mutants import listed
 from torch import nn
 
-from fmnist_lib import data, machine, models, training
+from fmnist_lib import ROOT, data, machine, models, training
+from fmnist_lib.__main__ import main
+from fmnist_lib.commands import report
 from fmnist_lib.recipe import NUMERICS, Recipe
 from fmnist_lib.runs import checkpoint, contents, job, record
 from fmnist_lib.runs.store import Store
+from fmnist_lib.study import parameters, protocol, provenance
 
 HERE = machine.environment("cpu")
 TRAIN, TEST = 60_000, 10_000
@@ -41,7 +46,7 @@ def digest(tensors) -> str:
 def telling(part: str, device: str = "cpu", data_dir=None) -> tuple[torch.Tensor, torch.Tensor]:
     """Return images whose pixels tell which they are and of which part, with labels that follow from that."""
     n = {"train": TRAIN, "test": TEST}[part]
-    index, images = torch.arange(n), torch.zeros(n, 1, 28, 28, dtype=torch.uint8)
+    index, images = torch.arange(n), torch.zeros(n, 1, 1, 3, dtype=torch.uint8)
     images[:, 0, 0, 0], images[:, 0, 0, 1] = index // 256, index % 256
     images[:, 0, 0, 2] = part == "test"
     return images, label_of(index)
@@ -382,6 +387,61 @@ def test_what_a_run_says_of_the_test_images_is_what_its_network_says_in_its_read
     assert np.abs(answers["loss"][:500] - loss).max() < 1e-4
     assert np.abs(answers["probability"][:500] - logits.softmax(1).max(1).values.numpy()).max() < 1e-4
     pd.testing.assert_frame_equal(contents.parse_answers(contents.pack_answers(answers)), answers)
+
+
+# What is not the paper's protocol says so
+
+DEPARTED = {
+    "k": [3, 5, 7], "n": [128], "p": [0.1], "ann_p": [0.25], "padding": "same", "activation": "leaky_relu",
+    "output": "dropout_relu", "input_dropout": True, "nahuel_k": 5, "train_images": 49_000, "val_images": 9_000,
+    "folds": 6, "fold": 1, "validate_on": "test", "scaling": "standardised", "shuffle": False, "batch": 499,
+    "epochs": 51, "optimizer": "adamw", "lr": 0.0011, "momentum": 0.1, "patience": 14, "retrain_images": 60_000,
+}  # fmt: skip
+FREE = {"device": "cuda", "precision": "bf16", "kernels": "numba", "language": "es", "seed": [3]}
+FREE |= dict.fromkeys(("split_seed", "weights_seed", "order_seed", "dropout_seed", "retrain_seed"), 1)
+PAPERS = protocol.DEFAULTS | {"device": "cpu", "precision": "fp32", "kernels": "torch"}
+
+
+def test_the_stamp_calls_the_papers_protocol_what_differs_in_nothing_that_the_paper_fixes():
+    assert DEPARTED.keys() | FREE.keys() == protocol.DEFAULTS.keys()
+    for name, value in FREE.items():
+        assert "QUICK RUN" not in protocol.stamp(PAPERS | {name: value})
+
+
+@pytest.mark.parametrize("name", DEPARTED)
+def test_the_stamp_calls_any_other_protocol_quick(name):
+    assert "QUICK RUN" in protocol.stamp(PAPERS | {name: DEPARTED[name]})
+
+
+# What is printed makes what it stands in
+
+GIVEN = [{}, {"seed": list(range(11, 21))}, {"epochs": 2, "language": "es", "k": [5]}, {"nahuel_k": 5, "patience": 15}]
+GIVEN += [{"runs_dir": "a folder's"}, {"precision": "fp32", "out": "reports/mine"}]
+
+
+@pytest.mark.parametrize("file", ["quick", "paper", "rigorous"])
+@pytest.mark.parametrize("given", GIVEN, ids=str)
+def test_the_command_that_a_report_prints_makes_that_report(file, given, monkeypatch, tmp_path):
+    def out_of(path, overrides):
+        own = parameters.checked(parameters.read_file(path) | overrides).get("out")
+        return own or str(ROOT / "reports" / report._name(path, overrides))
+
+    path, made = ROOT / "params" / f"{file}.yaml", []
+    values = parameters.read_file(path) | given
+    printed = provenance.command(parameters.checked(values | {"out": out_of(path, given)}))
+    monkeypatch.setattr(report, "make", lambda *asked: made.append(asked) or tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main(shlex.split(printed.removeprefix("python -m fmnist_lib "))) == 0
+    ((name, overrides),) = made
+    again, first = (
+        parameters.checked(protocol.DEFAULTS | some) for some in (parameters.read_file(ROOT / name) | overrides, values)
+    )
+    assert {**again, "out": None} == {**first, "out": None}
+    assert out_of(ROOT / name, overrides) == out_of(path, given)
+
+
+def test_the_reference_is_made_by_its_own_command():
+    assert provenance.command({"out": str(ROOT / "reports" / "reference")}) == "python -m fmnist_lib reference"
 
 
 # The list of wrong changes

@@ -257,6 +257,15 @@ def test_what_a_training_costs_is_counted_from_the_network_and_the_images_it_saw
     assert table["millions"] == pytest.approx(0.407050) and table["low"] < table["accuracy"] < table["high"]
 
 
+def test_the_largest_discrepancy_and_both_orders_of_table_2_are_told():
+    columns = {"paper accuracy": [90.0, 89.0, 88.0, np.nan], "accuracy": [91.0, 92.5, 80.0, 99.0]}
+    table = pd.DataFrame(columns, ["A", "B", "C", "D"])
+    table["accuracy difference"] = table["accuracy"] - table["paper accuracy"]
+    assert tables.furthest(table) == {"model": "C", "difference": -8.0, "theirs": "A > B > C", "ours": "B > A > C"}
+    assert tables.furthest(table.drop("C"))["difference"] == 3.5
+    assert tables.furthest(table.loc[["D"]]) is None
+
+
 def test_rows_come_in_the_papers_order_and_ours_after_them(tmp_path):
     found = [scored(tmp_path, model) for model in ("CNN7-32-0", "CNN5-128-0.1", "CNN3-512-0.1", "CNN1-32-0")]
     table = table_of(found)

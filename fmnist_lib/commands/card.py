@@ -24,7 +24,7 @@ def text(run: Run) -> str:
     return TEMPLATE.read_text("utf-8").format(
         **vars(recipe), parameters=models.parameters(models.of(recipe)),
         megabytes=weights["bytes"] / 1e6, sha256=weights["sha256"], torch=environment["torch"],
-        processor=environment["card"] or environment["processor"], minutes=run.record["seconds"] / 60,
+        processor=environment["card"] or environment["processor"],
         accuracy=accuracy, low=low, high=high, loss=tested["loss"].mean(), loss_low=loss_low, loss_high=loss_high,
         paper_accuracy=paper_accuracy, paper_loss=paper_loss, confidence=confidence,
         calibration="above" if confidence > high else "below" if confidence < low else "within",

@@ -1,17 +1,14 @@
 """The paper's protocol: which trainings the study consists of, and what is chosen among them (section III)."""
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import UserError
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
 from fmnist_lib.study.paper import PATIENCE, WINNER
-from fmnist_lib.study.parameters import PARAMETERS, checked, read_file, recipe_fields
+from fmnist_lib.study.parameters import PARAMETERS, recipe_fields
 
 if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to check a parameter
-    import pandas as pd
-
     from fmnist_lib.runs.run import Run
     from fmnist_lib.runs.store import Store
 
@@ -162,38 +159,3 @@ def collect(params: dict, store: "Store") -> Study:
     chosen = finalists(study.winners, study.searched)
     study.retrained = found([retraining(run.recipe, run.best_epoch, params) for run in chosen])
     return study
-
-
-def readings(params: dict) -> "pd.DataFrame":
-    """List how each point that the paper leaves open is read, under the parameter's own name."""
-    import pandas as pd
-
-    meanings = {
-        "padding": "padding of the two convolutions",
-        "output": "what follows the ten outputs",
-        "scaling": "pixels in [0, 1], or standardised",
-        "shuffle": "new batches every epoch",
-        "split_seed": "seed of the split",
-        "retrain_seed": "added to the seeds for the retraining",
-        "retrain_images": "images to retrain on",
-        "ann_p": "dropout rates tried for ANN-Juan",
-        "input_dropout": "ANN-Juan: dropout on the pixels",
-    }
-    rows = [(name, meaning, str(params[name]).lower()) for name, meaning in meanings.items() if name in params]
-    return pd.DataFrame(rows, columns=["parameter", "what it is", "value"])
-
-
-def command(values: dict) -> str:
-    """Return the command that makes the report of these parameters again."""
-    ignored = ("out", "runs_dir", "data_dir", "workers", "samples", "samples_seed")
-    best = min(
-        (_overrides(name, values, ignored) for name in ("quick", "paper", "rigorous", "smoke")),
-        key=lambda pair: len(pair[1]),
-    )
-    return " ".join(["python -m fmnist_lib report", f"params/{best[0]}.yaml", *best[1]])
-
-
-def _overrides(file: str, values: dict, ignored: tuple) -> tuple[str, list[str]]:
-    stated = DEFAULTS | checked(read_file(ROOT / "params" / f"{file}.yaml"))
-    changed = {name: v for name, v in values.items() if name not in ignored and stated.get(name, v) != v}
-    return file, [f"-p {name} '{json.dumps(v) if not isinstance(v, str) else v}'" for name, v in changed.items()]

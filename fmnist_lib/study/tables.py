@@ -91,6 +91,20 @@ def beside_paper(scores: pd.DataFrame, papers: dict, seeds: int, models: list[st
     return table.rename_axis("model")
 
 
+def furthest(table: pd.DataFrame) -> dict | None:
+    """Return which model of `table_2` is furthest from the paper, by how many points, and both orders of accuracy.
+
+    Keys: model, difference, theirs, ours; None without a model that both have tested.
+    """
+    both = table.dropna(subset=["paper accuracy", "accuracy"])
+    if both.empty:
+        return None
+    columns = {"theirs": "paper accuracy", "ours": "accuracy"}
+    orders = {key: " > ".join(both[name].sort_values(ascending=False).index) for key, name in columns.items()}
+    model = both["accuracy difference"].abs().idxmax()
+    return {"model": model, "difference": both.loc[model, "accuracy difference"], **orders}
+
+
 def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
     """Return a row a model searched: its size, what training it to its best epoch costs, and its accuracy.
 
@@ -111,7 +125,7 @@ def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
 
 def runs(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row a run: its folder's name, the epochs trained, and the start of its history's SHA-256."""
-    return frame[["run", "trained", "history"]].set_axis(["run", "epochs", "SHA-256 of history.csv"], axis=1)
+    return frame[["run", "trained", "history"]].set_axis(["run", "epochs", "SHA-256 of history.csv begins"], axis=1)
 
 
 def environment(frame: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +146,7 @@ def environment(frame: pd.DataFrame) -> pd.DataFrame:
         ("Seeds of the weights", "; ".join(sorted(set(frame["weights_seed"].astype(str))))),
         ("Data: SHA-256 of the list of SHA-256", hashlib.sha256(files.encode()).hexdigest()),
         ("Newest run", newest(frame) or "–"),
-        ("Training, process hours", frame["seconds"].sum() / 3600),
+        ("Training, process hours by the clock, whatever ran beside", frame["seconds"].sum() / 3600),
     ]
     return pd.DataFrame(rows, columns=[" ", "value"])
 
