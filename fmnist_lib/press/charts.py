@@ -1,6 +1,9 @@
 """The figures of the questions beyond the paper's own: each takes data and an ``ax`` and returns it."""
 
-from fmnist_lib.press.figures import ABOVE, FAINT, GOLD, INK, NEUTRAL, look, ticks
+import numpy as np
+import pandas as pd
+
+from fmnist_lib.press.figures import ABOVE, COLOURS, FAINT, GOLD, INK, NEUTRAL, look, ticks
 from fmnist_lib.press.language import tr
 
 CURVES = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_accuracy": "Validation accuracy"}
@@ -46,4 +49,52 @@ def patience(ax, curve, named=(3, 5, 10, 15)):
     for axis in ax.xaxis, ax.yaxis:
         axis.set_major_formatter(ticks())
     ax.legend(ncols=2, **ABOVE)
+    return ax
+
+
+def effects(ax, frame):
+    """Draw what each value of each hyperparameter does to the mean accuracy, and the same in each seed beside it.
+
+    ``frame`` has columns axis, value, effect and each [points].
+    """
+    for y, row in enumerate(frame.itertuples()):
+        ax.plot(row.each, [y] * len(row.each), "o", color=FAINT, markersize=2.5)
+        ax.plot(row.effect, y, "o", color=INK, markersize=4)
+    for y in np.flatnonzero(frame["axis"] != frame["axis"].shift())[1:]:
+        ax.axhline(y - 0.5, color=FAINT, linewidth=0.6)
+    ax.axvline(0, color=FAINT, linewidth=0.6, zorder=0)
+    names = [f"{row.axis} = {row.value}" for row in frame.itertuples()]
+    ax.set(xlabel=tr("Effect on accuracy (points)"), yticks=range(len(names)), yticklabels=names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.xaxis.set_major_formatter(ticks())
+    return ax
+
+
+def importance(ax, frame, count=10):
+    """Draw the shares [%] of variance that hyperparameters and their pairs explain, the greatest of them, and the rest.
+
+    ``frame`` has columns term and share, greatest first and the residual last.
+    """
+    shown = pd.concat([frame[:-1][:count], frame[-1:]])
+    names = shown["term"].replace("Residual", tr("three and more, and chance")).replace("seed", tr("seed"))
+    ax.barh(range(len(shown)), shown["share"], color=[INK] * (len(shown) - 1) + [FAINT], height=0.6)
+    ax.set(xlabel=tr("Share of the variance (%)"), yticks=range(len(shown)), yticklabels=names)
+    ax.set_ylim(len(shown) - 0.5, -0.5)
+    ax.xaxis.set_major_formatter(ticks())
+    return ax
+
+
+def regret(ax, curves):
+    """Draw how far each strategy's choice is behind the best [points] against what it has paid, in whole grids.
+
+    ``curves`` has a column a strategy, indexed by what is paid; the dot is where the strategy ends.
+    """
+    for (name, curve), hue in zip(curves.items(), [*COLOURS.values(), INK], strict=False):
+        drawn = curve.dropna()
+        ax.plot(100 * drawn.index, drawn, color=hue, label=tr(name))
+        ax.plot(100 * drawn.index[-1:], drawn[-1:], "o", color=hue)
+    ax.set(xscale="log", xlabel=tr("Paid (% of the whole grid)"), ylabel=tr("Regret (points)"), ylim=(0, None))
+    for axis in ax.xaxis, ax.yaxis:
+        axis.set_major_formatter(ticks())
+    ax.legend(ncols=3, **ABOVE)
     return ax

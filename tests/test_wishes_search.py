@@ -1,0 +1,183 @@
+"""The search: its table as listed, effects and importance as they were put in, each strategy by hand."""
+
+from itertools import product
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from fmnist_lib import UserError
+from fmnist_lib.press import charts
+from fmnist_lib.study import parameters, protocol, search, strategies
+
+STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(protocol.ROOT / "params" / "search.yaml"))
+STATED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
+SPACE = {
+    "k": [3, 5],
+    "n": [16, 32, 64],
+    "p": [0.1],
+    "optimizer": ["adam", "sgd"],
+    "lr": [0.001],
+    "activation": ["relu"],
+}
+CONFIGS = list(product(*SPACE.values()))
+WORTH = {3: 2.0, 5: 0.0, 16: 0.0, 32: 0.5, 64: 1.0, "adam": 0.0, "sgd": -1.0}
+RNG = np.random.default_rng(0)
+
+
+def worth(config):
+    return 90 + sum(WORTH.get(value, 0) for value in config)
+
+
+def made(noise=0.0, seeds=(1, 2), both=0.0):
+    """Return a table whose effects are `WORTH`, and of k = 3 together with sgd ``both``."""
+    rows = [
+        (*one, seed, worth(one) + seed + both * (one[0] == 3 and one[3] == "sgd") + noise * RNG.normal(), one[0] / 3)
+        for one in CONFIGS
+        for seed in seeds
+    ]
+    return pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"])
+
+
+def searched(strategy, scores=None, epochs=8, seed=0):
+    """Return what one search asked, in order, what it chose and what it paid, when an epoch costs 1."""
+    scores = scores or {one: [worth(one)] * epochs for one in CONFIGS}
+    replay = strategies.Replay(scores, dict.fromkeys(scores, 1.0))
+    strategies.STRATEGIES[strategy](replay, SPACE, np.random.default_rng(seed))
+    return list(replay.asked), replay.chosen, replay.paid
+
+
+def test_the_table_is_every_combination_twice_and_each_recipe_says_its_configuration():
+    listed = search.recipes(STATED)
+    every = list(
+        product((3, 5), (128, 256, 512), (0.1, 0.25), ("adam", "sgd"), (0.0003, 0.001, 0.003), ("relu", "leaky_relu"))
+    )
+    assert [search.config(recipe) for recipe in listed] == every * 2 and len(set(listed)) == 288
+    assert {(r.train_images, r.val_images, r.epochs, r.patience) for r in listed} == {(10_000, 10_000, 20, 0)}
+    assert {(r.split_seed, r.weights_seed) for r in listed} == {(43, 1), (44, 2)}
+
+
+def test_sgd_has_momentum_and_thirty_times_the_learning_rate_and_the_papers_configuration_is_its_protocol():
+    sgd = {r.lr for r in search.recipes(STATED) if (r.optimizer, r.momentum) == ("sgd", 0.9)}
+    assert sgd == {0.009, 0.03, 0.09}
+    assert search.recipe(search.PAPERS, STATED, 11) == protocol.search(protocol.WINNER, STATED, 11)
+
+
+@pytest.mark.parametrize("wrong", [{"search_seeds": [1]}, {name: STATED[name][:1] for name in search.AXES.values()}])
+def test_a_search_with_nothing_to_compare_or_to_judge_by_is_refused(wrong):
+    with pytest.raises(UserError):
+        search.recipes(STATED | wrong)
+
+
+def test_the_best_configuration_is_the_one_that_was_made_best():
+    assert search.best(made(), 2) == [(3, 64, 0.1, "adam", 0.001, "relu"), (3, 32, 0.1, "adam", 0.001, "relu")]
+
+
+def test_effects_are_those_that_were_put_in_less_their_mean_and_axes_of_one_value_have_none():
+    found = search.effects(made()).set_index(["axis", "value"])
+    assert found["effect"].to_dict() == pytest.approx(
+        {("k", 3): 1, ("k", 5): -1, ("n", 16): -0.5, ("n", 32): 0, ("n", 64): 0.5, ("optimizer", "adam"): 0.5}
+        | {("optimizer", "sgd"): -0.5}
+    )
+    assert found.loc[("k", 5), "cost"] == pytest.approx(5 / 4) and found.loc[("k", 3), "each"] == pytest.approx([1, 1])
+
+
+def test_importance_is_the_share_of_the_sum_of_squares_worked_out_by_hand():
+    found = search.importance(made(both=1.0)).set_index("term")
+    squares = {"k": 24 * 1.25**2, "optimizer": 24 * 0.25**2, "k × optimizer": 24 * 0.25**2, "seed": 24 * 0.5**2}
+    squares |= {"n": 8 * (0.5**2 + 0.5**2)}  # 24 rows; with both = 1 the effects of k and sgd grow and shrink by 1/4
+    total = sum(squares.values())
+    for term, square in squares.items():
+        assert found.loc[term, "share"] == pytest.approx(100 * square / total), term
+    assert found["share"].sum() == pytest.approx(100) and found.index[-1] == "Residual"
+
+
+def test_full_size_is_compared_with_the_papers_configuration_seed_by_seed():
+    papers, other = search.PAPERS, (5, 16, 0.1, "sgd", 0.001, "relu")
+    rows = [(*papers, 1, 90.0, 2.0), (*papers, 2, 92.0, 2.0), (*other, 1, 91.0, 1.0), (*other, 2, 93.5, 1.0)]
+    table = search.against(pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"]))
+    first = table.iloc[0]
+    assert tuple(first[list(search.AXES)]) == other and first["seeds"] == 2 and first["cost"] == 0.5
+    half = 12.706204736 * 0.25  # t of one degree of freedom × the standard error of 1.0 and 1.5
+    assert first[["difference", "low", "high"]].tolist() == pytest.approx([1.25, 1.25 - half, 1.25 + half])
+    assert table.iloc[1]["difference"] == 0
+
+
+def test_the_grid_and_random_ask_everything_once_and_choose_the_best():
+    for name in ("grid", "random"):
+        asked, chosen, paid = searched(name)
+        assert sorted(asked) == sorted(CONFIGS) and chosen == search.best(made(), 1)[0] and paid == 8 * len(CONFIGS)
+    assert searched("grid")[0] == CONFIGS != searched("random")[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_interactions_both_of_the_papers_ways_find_the_best_for_less_than_a_grid(seed):
+    for name, most in (("one at a time", 1 + 1 + 2 + 1 + 1), ("hierarchy", 1 + 1 + 2 + 1)):
+        asked, chosen, paid = searched(name, seed=seed)
+        assert chosen == search.best(made(), 1)[0] and len(asked) <= most and paid == 8 * len(asked)
+
+
+def test_where_two_axes_are_good_only_together_one_at_a_time_misses_them_and_a_level_of_both_does_not():
+    trap = {
+        one: [1.0 if (one[0], one[1]) == (3, 16) else 2.0 if (one[0], one[1]) == (5, 64) else 0.0] for one in CONFIGS
+    }
+    start = next(s for s in range(99) if strategies._shuffled(SPACE, np.random.default_rng(s))[0][:2] == (3, 16))
+    assert searched("one at a time", trap, seed=start)[1][:2] == (3, 16)
+    replay = strategies.Replay(trap, dict.fromkeys(trap, 1.0))
+    assert strategies._best(replay, CONFIGS[0], ("k", "n"), SPACE)[:2] == (5, 64)
+
+
+def test_halving_trains_the_better_half_twice_as_long_and_pays_for_each_epoch_once():
+    asked, chosen, paid = searched("successive halving")
+    assert sorted(asked) == sorted(CONFIGS) and chosen == search.best(made(), 1)[0]
+    assert paid == 12 * 1 + 6 * 1 + 3 * 2 + 2 * 4  # 12, 6, 3 and 2 configurations up to epochs 1, 2, 4 and 8
+
+
+def test_halving_loses_what_is_slow_at_first():
+    scores = {one: [worth(one)] * 8 for one in CONFIGS} | {CONFIGS[-1]: [0.0] * 7 + [99.0]}
+    assert searched("successive halving", scores)[1] != CONFIGS[-1] == searched("grid", scores)[1]
+
+
+def test_what_was_asked_is_paid_once_and_the_choice_is_the_best_of_those_trained_longest():
+    replay = strategies.Replay({"a": [1.0, 2.0], "b": [3.0, 0.5]}, {"a": 1.0, "b": 10.0})
+    replay.ask("b", 1), replay.ask("a", 1), replay.ask("a"), replay.ask("a"), replay.ask("b")
+    assert replay.trace == [(10, "b"), (11, "b"), (12, "a"), (12, "a"), (22, "a")]
+
+
+def test_a_choice_is_judged_by_the_other_seed():
+    lucky, steady = CONFIGS[:2]
+    scores = {1: {one: [0.0] for one in CONFIGS} | {lucky: [9.0]}, 2: {one: [0.0] for one in CONFIGS} | {steady: [7.0]}}
+    replays = strategies.replay(scores, dict.fromkeys(CONFIGS, 1.0), SPACE, 2)
+    last = strategies.ends(replays).set_index("strategy")
+    assert last.loc["grid", ["paid", "regret", "n"]].tolist() == [1.0, (7 + 9) / 2, 2]
+    assert last.loc["random", "n"] == 4 and last.loc["hierarchy", "paid"] < 1
+
+
+def test_regret_over_time_is_the_mean_of_steps_that_last_to_the_end():
+    rows = [("s", 1, 0, 0.1, 4.0), ("s", 1, 0, 0.3, 2.0), ("s", 1, 1, 0.2, 1.0)]
+    replays = pd.DataFrame(rows, columns=["strategy", "seed", "replay", "paid", "regret"])
+    found = strategies.over_time(replays, np.array([0.1, 0.2, 0.3, 0.4]))["s"]
+    assert found[0.2] == 2.5 and found[0.3] == 1.5 and np.isnan(found[0.1]) and np.isnan(found[0.4])
+
+
+def test_a_score_is_that_of_the_lowest_loss_so_far_and_a_loss_that_is_no_number_is_none():
+    history = pd.DataFrame({"val_loss": [3.0, 1.0, 2.0, np.nan], "val_accuracy": [0.5, 0.6, 0.9, 0.1]})
+    assert strategies._so_far(history) == [50.0, 60.0, 60.0, 60.0]
+
+
+def test_the_charts_of_the_search_draw_every_value_term_and_strategy():
+    fig, axes = plt.subplots(1, 3)
+    effects, shares = search.effects(made()), search.importance(made(noise=0.1))
+    drawn = charts.effects(axes[0], effects)
+    assert [label.get_text() for label in drawn.get_yticklabels()][:2] == ["k = 3", "k = 5"]
+    assert [bar.get_width() for bar in charts.importance(axes[1], shares).patches] == pytest.approx(
+        list(shares["share"])
+    )
+    curves = pd.DataFrame({"grid": [3.0, 1.0], "hierarchy": [2.0, np.nan]}, index=[0.1, 1.0])
+    lines = charts.regret(axes[2], curves).lines
+    assert [list(line.get_xdata()) for line in lines] == [[10, 100], [100], [10], [10]]
+    plt.close(fig)
