@@ -26,6 +26,16 @@ def opened(runs_dir: str = "", needed: bool = False) -> Store:
     return store
 
 
+def verified(store: Store) -> int:
+    """Return how many runs there are, every file of them verified; print each that is damaged, and raise UserError."""
+    count, errors = store.verify()
+    for error in errors:
+        print(f"{error.cause}. Fix: {error.fix}")
+    if errors:
+        raise UserError(f"{len(errors)} damaged files in {count} runs", "run the sweep again: it redoes these runs alone")
+    return count
+
+
 def duration(seconds: float) -> str:
     """Write seconds as a person says them: 40 s, 6 min, 2 h 30 min; "" for what is not known."""
     if pd.isna(seconds):
