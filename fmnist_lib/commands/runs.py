@@ -32,7 +32,8 @@ def verified(store: Store) -> int:
     for error in errors:
         print(f"{error.cause}. Fix: {error.fix}")
     if errors:
-        raise UserError(f"{len(errors)} damaged files in {count} runs", "run the sweep again: it redoes these runs alone")
+        fix = "run the sweep again: it redoes these runs alone"
+        raise UserError(f"{len(errors)} damaged files in {count} runs", fix)
     return count
 
 

@@ -49,7 +49,7 @@ PARAMETERS |= {
     "n": Parameter(GRID["n"], NAMED["n"], "neurons of the dense layer; one value or several", True),
     "p": Parameter(GRID["p"], NAMED["p"], "dropout rate, from 0 to below 1; one value or several", True),
     "ann_p": Parameter([0.1, 0.25], SHARE, "dropout rates searched for ANN-Juan; one value or several", True),
-    "reading": Parameter(list(READINGS), one_of(*READINGS), "understandings of the paper; one or several", True),
+    "reading": Parameter(["all"], one_of("all", *READINGS), "understandings of the paper's text; one or several", True),
     "seed": Parameter([0], SEED, "repetitions, each with its own split, weights, order and dropout", True),
     "retrain_seed": Parameter(1000, SEED, "added to the seeds of weights, order and dropout; 0 repeats the search"),
     "retrain_images": Parameter(50_000, whole(1, IMAGES), "images to retrain on; 60000 takes those of validation too"),

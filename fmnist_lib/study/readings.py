@@ -64,3 +64,8 @@ def choices(reading: Reading) -> list[str]:
     told += ["p = 0 in ANN-Juan"] if "ANN-Juan-0" in reading.systems else []
     told += ["search's best weights"] if reading.tested == "search" else []
     return told + (["training mode"] if reading.training_mode else [])
+
+
+def named(asked: list[str]) -> list[str]:
+    """Return the readings that are asked for, "all" being every one, after the default that they are held against."""
+    return list(dict.fromkeys(["default", *(READINGS if "all" in asked else asked)]))
