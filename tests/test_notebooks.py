@@ -57,8 +57,9 @@ def test_a_notebook_is_stored_without_outputs_for_any_python_3_kernel(name):
 
 
 @every_notebook
-def test_a_code_cell_has_at_most_25_lines(name):
-    assert [cell.id for cell in code(name) if len(cell.source.splitlines()) > 25] == []
+def test_a_code_cell_but_the_parameters_has_at_most_25_lines(name):
+    long = [cell for cell in code(name) if len(cell.source.splitlines()) > 25]
+    assert [cell.id for cell in long if "parameters" not in cell.metadata.get("tags", [])] == []
 
 
 def test_the_report_reads_as_a_paper_its_code_short_and_folded_but_for_the_parameters():
