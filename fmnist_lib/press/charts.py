@@ -98,3 +98,22 @@ def regret(ax, curves):
         axis.set_major_formatter(ticks())
     ax.legend(ncols=3, **ABOVE)
     return ax
+
+
+def folds(ax, frame):
+    """Draw each fold's accuracy on its own images and, joined to it, on test, a group of folds a model.
+
+    ``frame`` has columns model, accuracy and test [%], a row a fold.
+    """
+    groups = list(frame.groupby("model", sort=False))
+    for x, (model, some) in enumerate(groups):
+        at = x + np.linspace(-0.3, 0.3, len(some))
+        ax.vlines(at, some["test"], some["accuracy"], color=FAINT, linewidth=0.8, zorder=0)
+        ax.plot(at, some["accuracy"], **look(model) | {"linestyle": ""})
+        ax.plot(at, some["test"], "x", color=INK, markersize=4)
+    shown = {tr("on its own fold"): ax.plot([], [], "o", color=NEUTRAL)[0]}
+    shown[tr("on test")] = ax.plot([], [], "x", color=INK, markersize=4)[0]
+    ax.set(ylabel=tr("Accuracy (%)"), xticks=range(len(groups)), xticklabels=[model for model, _ in groups])
+    ax.yaxis.set_major_formatter(ticks())
+    ax.legend(shown.values(), shown.keys(), ncols=2, **ABOVE)
+    return ax
