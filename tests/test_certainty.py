@@ -16,8 +16,8 @@ from test_tables_stats import SLEEP, scored
 from fmnist_lib import UserError
 from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.run import read
-from fmnist_lib.study import effects, luck, ranks, stats
-from fmnist_lib.study.paper import GRID, TABLE_1
+from fmnist_lib.study import certainty, claims, effects, gap, luck, opinions, ranks, results, stats
+from fmnist_lib.study.paper import GRID, TABLE_1, TABLE_2
 
 MODELS = list(TABLE_1)
 
@@ -249,3 +249,93 @@ def test_the_images_that_every_network_gets_wrong_are_told_with_what_most_take_t
     assert luck.spreads(answers).loc["CNN-Nahuel", "seen"] == pytest.approx(
         100 * np.std([0.9997, 0.9998], ddof=1), rel=1e-6
     )
+
+
+# The paper's numbers among ours
+
+
+def scores_of(model, epochs, losses, accuracies, status="finished"):
+    columns = {"epoch": epochs, "loss": losses, "accuracy": accuracies}
+    return pd.DataFrame(columns).assign(
+        model=model, status=status, run=[f"{model}-{i}-{status}" for i in range(len(epochs))]
+    )
+
+
+def test_a_number_of_the_paper_is_inside_where_one_more_run_should_lie():
+    ours = scores_of("CNN-Nahuel", [18.0, 21.0, 19.0, 20.0], [0.23, 0.24, 0.25, 0.24], [92.0, 92.2, 92.4, 92.6])
+    found = certainty.numbers(pd.concat([ours, scores_of("CNN-Nahuel", [1], [9.0], [1.0], "diverged")]), TABLE_2)
+    row = found.set_index(["model", "score"]).loc["CNN-Nahuel"]
+    sd, mean = np.std([92.0, 92.2, 92.4, 92.6], ddof=1), 92.3
+    assert row.loc["accuracy", "t"] == pytest.approx((90.11 - mean) / (sd * math.sqrt(1.25)))
+    assert row.loc["accuracy", "most"] == pytest.approx(mean + scipy.stats.t.ppf(0.975, 3) * sd * math.sqrt(1.25))
+    assert row["inside"].to_dict() == {"epoch": True, "loss": False, "accuracy": False} and (row["n"] == 4).all()
+    assert certainty.outside(found)["score"].tolist() == ["accuracy", "loss"]  # the least likely first
+    assert len(found) == 9 and found.loc[found["model"] == "ANN-Juan", "inside"].isna().all()
+
+
+def test_from_one_seed_or_seeds_alike_no_number_is_near_or_far():
+    for n in (1, 3):
+        found = certainty.numbers(scores_of("CNN-Nahuel", [18.0] * n, [0.23] * n, [92.0] * n), TABLE_2)
+        assert found[["t", "inside"]].isna().all(axis=None) and certainty.outside(found).empty
+
+
+# The gap between validation and test
+
+
+def test_the_best_of_twelve_is_as_much_too_high_as_the_greatest_of_twelve_draws():
+    scores = pd.DataFrame(92 + 0.3 * np.random.default_rng(4).normal(size=(400, 12)), columns=MODELS)
+    scores = scores + np.random.default_rng(5).normal(size=(400, 1))  # the seeds' own levels favour nobody
+    size, low, high, n = gap.curse(scores)
+    assert (
+        size == pytest.approx(0.3 * 1.629, rel=0.05) and n == 400
+    )  # 1.629: the mean of the greatest of twelve normals
+    assert low < size < high
+    zero, down, up, _ = gap.split_luck(scores)
+    assert zero == 0 and up == -down == pytest.approx(scipy.stats.t.ppf(0.975, 399) * 1.0, rel=0.12)
+    sure = pd.DataFrame([[93.0] + [92.0] * 11] * 3, columns=MODELS)
+    assert gap.curse(sure)[0] == 0
+
+
+def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_it_shows():
+    columns = results.papers().columns
+    scores = pd.DataFrame(np.random.default_rng(6).normal(92, 0.2, (5, len(columns))), columns=columns)
+    found = gap.rivals(scores, pd.Series([0.8, 0.9])).set_index("name")
+    assert found["size"].iloc[1:].sum() == pytest.approx(92.44 - 90.89)
+    assert found.loc[gap.NAMES["mode"], "size"] == pytest.approx(0.85)
+    lost = scores["accuracy", "CNN3-512-0.1"] - scores["validation", "CNN3-512-0.1"]
+    expected = scipy.stats.ttest_1samp(lost, 0).confidence_interval(0.95)
+    assert found.loc[gap.NAMES["epoch"], ["size", "low", "high"]].tolist() == pytest.approx([lost.mean(), *expected])
+    harder = [scores["validation", m] - scores["test", m] for m in ("CNN-Nahuel", "ANN-Juan")]
+    assert found.loc[gap.NAMES["test"], "size"] == pytest.approx(np.mean(harder))
+    one = gap.rivals(scores.head(1)).set_index("name")
+    assert one.loc[[gap.NAMES["curse"], gap.NAMES["split"]], "size"].isna().all() and gap.NAMES["mode"] not in one.index
+
+
+# Opinions beside the rule
+
+
+def test_the_mixed_models_contrast_of_a_pattern_is_the_effect_of_its_factor():
+    scores = pd.concat({"accuracy": grid_of(k=0.5, p=0.1)}, axis=1).reindex(columns=results.papers().columns)
+    parts = {(part.claim, part.words): part for part in claims.PARTS}
+    found = effects.effects(scores["accuracy"], 0.99)
+    same = {"P1": "k: 3 − 5", "P3": "p: 0.25 − 0.1"}
+    for (claim, words), part in parts.items():
+        low, high = opinions.mixed(part, scores, 0.99)
+        if claim in same or words == "n = 512 − 128":
+            assert (low, high) == pytest.approx(tuple(found.loc[same.get(claim, "n: 512 − 128"), ["low", "high"]]))
+        elif claim in ("S1", "S2"):
+            assert (low + high) / 2 == pytest.approx(part.effect(scores).mean())
+        elif claim != "P2" and words not in ("n = 256 − 128", "n = 512 − 256"):
+            assert np.isnan([low, high]).all(), part  # not of the grid's accuracies or losses alone
+
+
+def test_an_opinion_differs_where_it_puts_the_effect_on_another_side():
+    columns = results.papers().columns
+    scores = pd.DataFrame(92.0, index=range(11, 21), columns=columns)
+    scores["validation", "CNN3-512-0.1"] = 92 + np.array([0.01, 0.02, 0.01, 0.03, 0.02, 0.01, 0.02, 0.05, 0.9, 0.02])
+    found = opinions.opinions(claims.judge(results.frame([])), scores).set_index("id")
+    row = found.loc["S6"]  # all ten above 0, one far: Student's interval holds 0, the signs all say the same
+    assert (row["rule"], row["sign test"], row["signs flipped"]) == ("0", "+", "+") and "sign test" in row["differs"]
+    assert row["mixed model"] == "" and found.loc["S13", "differs"] == ""
+    none = opinions.opinions(claims.judge(results.frame([])), scores.head(1))
+    assert (none["rule"] == "").all() and (none["differs"] == "").all()

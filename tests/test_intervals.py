@@ -1,0 +1,103 @@
+"""The figures of many seeds show every seed, the margin of the rule, and sizes that add up, in both languages."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from test_claims import SECONDS, made_up
+
+from fmnist_lib.press import figures, intervals
+from fmnist_lib.press.language import LANGUAGES, speak
+from fmnist_lib.press.specification import specification
+from fmnist_lib.press.tables import claim_as_markdown
+from fmnist_lib.study import claims, results
+
+FRAME = made_up(spread=0.3)
+JUDGED, SCORES = claims.judge(FRAME, SECONDS), results.by_seed(FRAME, SECONDS)
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with matplotlib.rc_context():
+        figures.use_style()
+        yield
+    plt.close("all")
+
+
+def dots(ax):
+    return [float(x) for drawn in ax.collections if len(drawn.get_offsets()) for x in drawn.get_offsets()[:, 0]]
+
+
+@pytest.mark.parametrize("claim", [name for name in claims.WORDS if name not in claims.UNJUDGED])
+def test_a_claims_figure_shows_every_seed_and_shades_the_margin_or_the_claimed_side(claim):
+    rows, effect = JUDGED[JUDGED["id"] == claim], claims.effects(claim, SCORES)
+    fig = intervals.judged(plt.figure(figsize=intervals.size(rows)), effect, rows)
+    drawn = [x for ax in fig.axes for x in dots(ax)]
+    assert sorted(drawn) == pytest.approx(sorted(effect.to_numpy().ravel()))
+    for ax, (_, group) in zip(fig.axes, rows.groupby("unit", sort=False), strict=True):
+        kind, margin = group[["kind", "margin"]].iloc[0]
+        (band,) = [patch for patch in ax.patches if patch.get_width() > 0]
+        left, right = band.get_x(), band.get_x() + band.get_width()
+        assert right == pytest.approx(margin) if kind != "above" else left == pytest.approx(margin)
+        assert left == pytest.approx(-margin) if kind in ("none", "greater", "less") else True
+        low, high = ax.get_xlim()
+        assert (
+            low <= min(dots(ax)) and max(dots(ax)) <= high and low <= group["low"].min() <= group["high"].max() <= high
+        )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_figures_of_nothing_of_one_seed_and_of_ten_are_drawn_in_each_language(language):
+    speak(language)
+    for n in (0, 1, 10):
+        frame = FRAME[FRAME["seed"] < 11 + n]
+        judged, scores = claims.judge(frame, SECONDS), results.by_seed(frame, SECONDS)
+        rows = judged[judged["id"] == "S3"]
+        fig = intervals.judged(plt.figure(figsize=intervals.size(rows)), claims.effects("S3", scores), rows)
+        fig.draw_without_rendering()
+        assert len(fig.axes) == 2 and len(dots(fig.axes[0])) == n
+        assert ("media" in fig.axes[0].get_legend().get_texts()[2].get_text()) == (language == "es")
+
+
+def test_a_forest_has_each_models_seeds_below_it_and_the_papers_cross():
+    each = [92.0, 92.4, 92.1]
+    row = {"model": "CNN3-512-0.1", "paper": 92.44, "mean": 92.2, "low": 91.7, "high": 92.7, "least": 91, "most": 93}
+    _, ax = plt.subplots()
+    intervals.forest(ax, pd.DataFrame([row | {"each": each}]))
+    assert dots(ax) == each and [92.44] in [list(line.get_xdata()) for line in ax.lines]
+
+
+def test_a_waterfall_steps_down_from_the_first_total_to_the_last():
+    sizes = [1.5, 0.4, np.nan, 0.6, 0.5]
+    frame = pd.DataFrame({"name": list("abcde"), "size": sizes, "low": np.nan, "high": np.nan})
+    _, ax = plt.subplots()
+    intervals.waterfall(ax, frame, "points")
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches]
+    assert bars[0] == (0, 1.5) and bars[1] == pytest.approx((1.5, 1.1)) and bars[3] == pytest.approx((1.1, 0.5))
+    assert bars[4] == pytest.approx((0, 0.5))
+
+
+def test_a_specification_curve_has_a_dot_a_number_and_a_dot_a_choice():
+    rows = [("default", "II", s, 3.0) for s in ("epoch", "loss", "accuracy")] + [("mode", "II", "loss", 0.4)]
+    weighed = pd.DataFrame(rows, columns=["reading", "table", "score", "t"])
+    fig = specification(
+        plt.figure(figsize=(7, 4)), weighed, ["mode", "default"], {"mode": ["x", "y"], "default": []}, 2
+    )
+    fig.draw_without_rendering()
+    above, below = fig.axes
+    assert sorted(round(x) for x in dots(above)) == [0, 1, 1, 1]
+    assert [list(line.get_ydata()) for line in below.lines if line.get_marker() == "o"] == [[0, 1], []]
+
+
+def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_decide():
+    text = claim_as_markdown(JUDGED[JUDGED["id"] == "S2"])
+    row = JUDGED[JUDGED["id"] == "S2"].iloc[0]
+    assert f"**By the rule: {row['verdict']}**" in text and "(n = 10)" in text and "99.58 %" in text
+    undecided = JUDGED[JUDGED["seeds needed"] > 0].iloc[0]
+    said = claim_as_markdown(JUDGED[JUDGED["id"] == undecided["id"]])
+    assert f"{undecided['seeds needed']:.0f} seeds would decide it" in said.replace("\\,", ",").replace(",", "")
+    few = claims.judge(FRAME[FRAME["seed"] < 14], SECONDS)
+    assert "**By the rule: not judged: 3 of 10 seeds**" in claim_as_markdown(few[few["id"] == "S1"])

@@ -1,0 +1,174 @@
+"""Readings: which trainings each asks for, what a network says in training mode, and how the numbers are weighed."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import torch
+import torch.nn.functional as F
+from test_tables_stats import ENVIRONMENT, scored
+
+from fmnist_lib import models
+from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs import job, record
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import mode, protocol, weighing
+from fmnist_lib.study.paper import TABLE_1, TABLE_2, WINNER
+from fmnist_lib.study.readings import READINGS, choices, named
+
+PARAMS = protocol.DEFAULTS | {
+    "device": "cpu",
+    "precision": "fp32",
+    "kernels": "torch",
+    "seed": [11, 12],
+    "patience": 15,
+}
+
+
+# The trainings
+
+
+def test_a_reading_changes_what_it_says_on_the_networks_that_it_names_and_nothing_else():
+    default = {(r.model, r.split_seed): r for r in weighing.searches(READINGS["default"], PARAMS)}
+    for name, reading in READINGS.items():
+        found = weighing.searches(reading, PARAMS)
+        assert [r.model for r in found] == [*reading.systems] * 2, name
+        for recipe in found:
+            own = {field: value for field, value in reading.changes.items() if not field.startswith("retrain")}
+            if recipe.model in TABLE_1 and reading.searched_anew:
+                own["patience"] = 15  # what comes after the winner's best epoch is the default's matter
+            if recipe.model != "ANN-Juan-0":
+                assert recipe == replace(default[recipe.model, recipe.split_seed], **own), name
+    assert default[WINNER, 53].patience == 0 and default["CNN-Nahuel", 53].patience == 15
+
+
+def test_the_retrainings_are_listed_once_their_searches_are_there(tmp_path):
+    params, store = PARAMS | {"seed": [11], "epochs": 1, "patience": 0}, Store(tmp_path)
+    before = weighing.recipes(["all_images", "same_seeds", "best_weights"], params, store)
+    assert len(before) == 4 and {r.keep for r in before} == {"best"}  # the default's searches, each once
+    for recipe in before:
+        fields = {name: value for name, value in vars(recipe).items() if name != "model"}
+        scored(tmp_path, recipe.model, accuracy=0.9 if recipe.model == "ANN-Juan-0.1" else 0.8, **fields)
+    after = [
+        r for r in weighing.recipes(["all_images", "same_seeds", "best_weights"], params, store) if r not in before
+    ]
+    assert {r.model for r in after} == {WINNER, "CNN-Nahuel", "ANN-Juan-0.1"} and len(after) == 6
+    assert {(r.train_images, r.val_images, r.weights_seed) for r in after} == {(60_000, 0, 1011), (50_000, 10_000, 11)}
+    assert {(r.epochs, r.patience, r.keep) for r in after} == {(1, 0, "last")}
+
+
+def test_the_hours_are_those_of_the_images_by_the_operations_of_the_network():
+    recipe = Recipe(WINNER, epochs=50)
+    assert weighing.hours([recipe]) == pytest.approx(50 * (50_000 + 0.4 * 10_000) / 5000 / 3600)
+    patient = replace(recipe, patience=15)
+    assert weighing.hours([recipe, patient]) == pytest.approx(weighing.hours([recipe]) * (1 + 29 / 50))
+    assert weighing.hours([replace(recipe, model="ANN-Juan-0.1")]) < weighing.hours([recipe]) / 5
+
+
+def test_every_reading_says_what_it_chooses_and_the_default_comes_first():
+    told = [tuple(choices(reading)) for reading in READINGS.values()]
+    assert len(set(told)) == len(told) and told[0] == ()
+    assert named(["training_mode"]) == ["default", "training_mode"] and named(["all"]) == list(READINGS)
+
+
+# Training mode
+
+
+@pytest.fixture
+def few(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (1000, 1, 28, 28), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, 10, (1000,), generator=generator)
+    monkeypatch.setattr(mode, "_test_images", lambda data_dir: (images, labels))
+    return images, labels
+
+
+def with_weights(place, model):
+    recipe = Recipe(model, epochs=1)
+    torch.manual_seed(0)
+    weights = {name: tensor.contiguous() for name, tensor in models.of(recipe).state_dict().items()}
+    history = [{"epoch": 1, "train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5}]
+    times = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}
+    return Store(place).write(recipe, history, weights, times, (ENVIRONMENT, record.source()))
+
+
+def test_a_network_without_dropout_and_norms_says_the_same_in_training_mode(tmp_path, few):
+    run = with_weights(tmp_path, "ANN-Juan-0")
+    with torch.no_grad():
+        logits = job.network(run)(few[0] / 255)
+    loss, accuracy = mode.in_training_mode(run)
+    assert loss == pytest.approx(F.cross_entropy(logits, few[1]).item(), abs=1e-5)
+    assert accuracy == pytest.approx(100 * (logits.argmax(1) == few[1]).double().mean().item())
+
+
+def test_training_mode_normalises_each_batch_by_itself_and_leaves_the_run_as_it_is(tmp_path, few):
+    run = with_weights(tmp_path, "CNN3-16-0")  # no dropout: the norms alone
+    network, before = job.network(run), (run.folder / record.WEIGHTS).read_bytes()
+    for layer in network:
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.track_running_stats, layer.running_mean, layer.running_var = False, None, None
+    with torch.no_grad():
+        logits = torch.cat([network(part / 255) for part in few[0].split(500)])
+    assert mode.in_training_mode(run)[0] == pytest.approx(F.cross_entropy(logits, few[1]).item(), abs=1e-5)
+    assert mode.in_training_mode(run) == mode.in_training_mode(run)
+    assert (run.folder / record.WEIGHTS).read_bytes() == before
+    dropped = with_weights(tmp_path, "CNN3-16-0.5")
+    assert mode.in_training_mode(dropped) != mode.in_training_mode(dropped, seed=1)
+
+
+# The weighing
+
+
+def found(**readings):
+    """Make up values of Table II: what each reading adds to the paper's numbers of a network, seed by seed."""
+    rows = []
+    for name, added in readings.items():
+        for model, (epoch, loss, accuracy) in TABLE_2.items():
+            if added.get(model) is not None:
+                for seed, more in enumerate(added[model]):
+                    rows.append(("II", model, seed, epoch + more, loss + more / 100, accuracy + more, name))
+    return pd.DataFrame(rows, columns=["table", "model", "seed", "epoch", "loss", "accuracy", "reading"])
+
+
+DEFAULT = {WINNER: [1.0, 1.2, 1.4], "CNN-Nahuel": [2.0, 2.4, 2.2], "ANN-Juan": [0.0, 0.3, -0.3]}
+
+
+def test_a_numbers_t_and_likelihood_are_those_of_one_more_run_with_the_pooled_sd():
+    weighed = weighing.weigh(found(default=DEFAULT, training_mode={WINNER: [0.1, 0.0, 0.2]}))
+    row = weighed.set_index(["reading", "model", "score"]).loc["training_mode", WINNER, "accuracy"]
+    sd = math.sqrt(np.mean([np.var(each, ddof=1) for each in DEFAULT.values()]))
+    error = sd * math.sqrt(4 / 3)
+    assert (row["t"], row["freedom"], row["n"]) == (pytest.approx(-0.1 / error), 6, 3) and row["inside"]
+    assert row["log_likelihood"] == pytest.approx(scipy.stats.t(6, row["mean"], error).logpdf(90.89))
+    assert row["default_log_likelihood"] == pytest.approx(scipy.stats.t(6, 90.89 + 1.2, error).logpdf(90.89))
+
+
+def test_the_score_is_beside_the_defaults_on_the_same_numbers_and_a_stuck_network_is_no_excuse():
+    stuck = {WINNER: [0.0, -20.0, 0.1]}
+    weighed = weighing.weigh(found(default=DEFAULT, training_mode={WINNER: [0.1, 0.0, 0.2]}, output_dropout=stuck))
+    scored = weighing.score(weighed)
+    assert list(scored.index) == ["training_mode", "default", "output_dropout"]
+    assert scored["numbers"].tolist() == [3, 9, 3] and scored["inside"].tolist()[0] == 3
+    assert scored.loc["training_mode", "default_inside"] == 0 and scored.loc["default", "better"] == 0
+    own = weighed[(weighed["reading"] == "default") & (weighed["model"] == WINNER)]
+    assert scored.loc["training_mode", "default_log_likelihood"] == pytest.approx(own["log_likelihood"].sum())
+
+
+def test_from_one_seed_nothing_is_weighed():
+    weighed = weighing.weigh(found(default={m: v[:1] for m, v in DEFAULT.items()}, training_mode={WINNER: [0.0]}))
+    assert weighed["t"].isna().all() and weighing.score(weighed).empty
+
+
+def test_kernel_or_head_is_the_mean_over_the_pairs_that_a_reading_has():
+    rows = [
+        ("same_padding", s, m, a)
+        for s, m, a in ((1, WINNER, 92.5), (1, "CNN5-512-0.1", 92.0), (1, "CNN3-128-0.1", 99.0))
+    ]
+    rows += [("default", s, m, 92.0 + s * m.startswith("CNN3")) for s in (1, 2) for m in TABLE_1]
+    table = pd.DataFrame(rows, columns=["reading", "seed", "model", "accuracy"]).assign(table="I")
+    apart = weighing.kernel_or_head(table)
+    assert apart["difference"].to_dict() == {("default", 1): 1.0, ("default", 2): 2.0, ("same_padding", 1): 0.5}
+    assert apart["pairs"].tolist() == [6, 6, 1]
