@@ -19,7 +19,7 @@ from fmnist_lib.press.display import roman
 from fmnist_lib.press.render import ArticleHTMLExporter
 from fmnist_lib.study import parameters, protocol
 
-APART = ("benchmark",)  # what the report does not run
+APART = ("benchmark", "progress")  # what the report does not run
 CELLS = {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4) for name in NOTEBOOKS + APART}
 every_notebook = pytest.mark.parametrize("name", CELLS)
 
