@@ -16,7 +16,7 @@ VIEWS = (
     ("dark", 390, "#fig-loss", 1000),
 )  # theme, width, top, height
 SHEET = """#set page(width: auto, height: auto, margin: 6pt, fill: luma(75%))
-#grid(columns: 2, column-gutter: 6pt, image("report.pdf", page: 1), image("report.pdf", page: 2))"""
+#grid(columns: 2, column-gutter: 6pt, ..(1, 2).map(page => box(fill: white, image("report.pdf", page: page))))"""
 
 
 def pages(folder: Path) -> Image.Image:
@@ -53,5 +53,5 @@ if __name__ == "__main__":
     source = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "reports" / "reference").absolute()
     for name, picture in (("report-pdf", pages(source)), ("report-html", views(source))):
         path = ROOT / "reports" / "pictures" / f"{name}.png"
-        picture.convert("RGB").quantize(64).save(path, optimize=True)
+        picture.convert("RGB").quantize(256).save(path, optimize=True)
         print(path.relative_to(ROOT), path.stat().st_size)
