@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE  # or each of hundreds of processes compiles PyTorch's sources anew
 
-.PHONY: setup report test test-all lab lint mutants reference schema
+.PHONY: setup report test test-all lab lint mutants reference schema pictures
 setup: .venv/ready
 
 .venv/ready: pyproject.toml constraints.txt
@@ -38,3 +38,6 @@ schema: setup  ## what a params file may say, for editors
 
 lab: setup  ## JupyterLab on working copies in work/; PARAMS=quick puts that params file into them
 	$(BIN)/fmnist lab $(PARAMS)
+
+pictures: setup  ## of reports/reference, for the README; needs Chromium
+	$(BIN)/python tests/pictures.py

@@ -86,7 +86,7 @@ def cnn_name(k: int, n: int, p: float) -> str:
     """Name a network of Table I, such as CNN3-512-0.1, after checking that k is odd and n and p are in range."""
     for name, value in (("k", k), ("n", n), ("p", p)):
         NAMED[name].checked(name, value)
-    required(k % 2 == 1, "k", k, "give k an odd whole number, such as 3 or 5")
+    required(k % 2 == 1, "k", k, "an odd whole number, such as 3 or 5")
     return f"CNN{k}-{n}-{p:g}"
 
 
@@ -111,7 +111,8 @@ def parse(model: str) -> tuple[str, dict]:
 def canonical(model: str) -> str:
     """Return the one spelling of a model name: CNN3-512-0.10 is CNN3-512-0.1."""
     family, arguments = parse(model)
-    return {"cnn": cnn_name, "ann_juan": ann_name, "cnn_nahuel": lambda: model}[family](**arguments)
+    spelled = {"cnn": cnn_name, "ann_juan": ann_name}
+    return spelled[family](**arguments) if arguments else model
 
 
 def paddings(k: int, padding: str) -> tuple[int, int]:

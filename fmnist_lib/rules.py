@@ -22,15 +22,17 @@ class Rule:
         return "enum" in self.schema or self.schema.get("type") == "string"
 
     def checked(self, name: str, value, shown: str = ""):
-        """Return the value in its own type; else raise UserError: what was received, near and expected."""
+        """Return the value in its own type; else raise UserError: what was received (``shown``), near and expected."""
         hint = near(value, self.schema.get("enum", ()))
-        return self.own(required(self.ok(value), shown or name, value, f"{hint}give {name} {self.expected}"))
+        return self.own(required(self.ok(value), name, value, self.expected, hint, shown))
 
 
-def required(ok: bool, name: str, value, fix: str):
-    """Return the value if it is ok; else raise UserError with the name, what was received and how to mend it."""
+def required(ok: bool, name: str, value, expected: str, hint: str = "", shown: str = ""):
+    """Return the value if it is ok; else raise UserError with the name, what was received and what was expected."""
     if not ok:
-        raise UserError(f"{name} = {short(repr(value))} ({type(value).__name__})", fix)
+        raise UserError(
+            f"{shown or name} = {short(repr(value))} ({type(value).__name__})", f"{hint}give {name} {expected}"
+        )
     return value
 
 

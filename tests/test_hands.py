@@ -5,16 +5,22 @@ import shlex
 import subprocess
 import sys
 from dataclasses import replace
+from io import BytesIO, StringIO
 
 import nbformat
+import pandas as pd
 import pytest
 import torch
+from pypdf import PdfReader
+from test_render import html, notebook, shown
 from test_runs import HISTORY, RECIPE, checkpoint_of, write
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib import __main__ as command_line
 from fmnist_lib.__main__ import main
-from fmnist_lib.commands import lab, plan, predict, report, runs
+from fmnist_lib.commands import lab, plan, predict, reference, report, runs
+from fmnist_lib.press.display import Table
+from fmnist_lib.press.render import ArticlePDFExporter
 from fmnist_lib.runs import checkpoint, store
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import parameters
@@ -208,3 +214,55 @@ def test_papermill_ends_in_the_two_lines_that_help_and_shows_other_errors_as_eve
     assert [line.partition(" ")[0] for line in done.stderr.splitlines()[-2:]] == ["Error:", "Fix:"]
     done = subprocess.run([*papermill, "--engine", "nosuch"], capture_output=True, text=True)
     assert "Traceback" in done.stderr and "No engine named" in done.stderr
+
+
+# From a picture to its source
+
+
+@pytest.fixture
+def executed(tmp_path):
+    """A notebook with a table of three runs, executed and left in a report's folder with its data beside it."""
+    scores = pd.DataFrame({"model": ["a", "b", "c"], "accuracy": [0.5, 0.25, 1 / 3], "run": ["r1", "r2", "r3"]})
+    listed = pd.DataFrame({"run": ["r1", "r2", "r3"]})
+    tables = Table(scores[["model"]], "tab-scores", "Scores.", data=scores), Table(listed, "tab-runs", "The runs.")
+    nb = notebook(*map(shown, tables), shown(Table(scores[:1], "tab-one", "One.")))
+    nb.metadata["fmnist"] = {"file": "report.ipynb"}
+    written = {name: text for name, text in report.carried(nb)}
+    return nb, scores, written
+
+
+def test_each_table_links_to_its_notebook_and_its_data_and_names_its_runs(executed):
+    nb, _, written = executed
+    page = html(nb)
+    assert [a["href"] for a in page.select("#tab-scores .source a")] == [
+        "report.ipynb",
+        "data/tab-scores.csv",
+        "#tab-runs",
+    ]
+    runs_of = {
+        name: page.select_one(f"#{name} .source").get_text().replace("\u00a0", " ")
+        for name in ("tab-scores", "tab-one")
+    }
+    assert runs_of["tab-scores"].endswith("3 runs, Table IV") and runs_of["tab-one"].endswith("· r1")
+    pdf, _ = ArticlePDFExporter().from_notebook_node(nb)
+    notes = [note.get_object() for sheet in PdfReader(BytesIO(pdf)).pages for note in sheet.get("/Annots", [])]
+    assert {"report.ipynb", "data/tab-scores.csv"} <= {note.get("/A", {}).get("/URI") for note in notes}
+    assert {"tab-scores", "tab-runs", "tab-one"} <= written.keys()
+
+
+def test_the_data_beside_a_report_are_those_of_the_table_to_the_last_bit_and_no_more_in_the_notebook(executed):
+    nb, scores, written = executed
+    pd.testing.assert_frame_equal(pd.read_csv(StringIO(written["tab-scores"])), scores, check_exact=True)
+    assert "text/csv" not in nbformat.writes(nb)
+
+
+def test_without_a_report_s_folder_a_table_links_to_no_data(executed):
+    page = html(notebook(shown(Table(executed[1], "tab-scores", "Scores."))))
+    assert [a["href"] for a in page.select("#tab-scores .source a")] == ["Notebook.ipynb"]
+
+
+def test_the_spanish_summary_has_a_place_for_each_block_and_nothing_stale():
+    text = (ROOT / "LEEME.md").read_text("utf-8")
+    study, values = reference.records(reference.FOLDER)
+    for name, block in reference.blocks(study, values, "es").items():
+        assert text.count(f"<!-- {name} -->\n\n{block.strip()}\n\n<!-- /{name} -->") == 1, name

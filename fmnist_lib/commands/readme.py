@@ -15,6 +15,13 @@ from fmnist_lib.study import protocol, results, tables
 from fmnist_lib.study.protocol import Study
 
 PAGES = {"README.md": "en", "LEEME.md": "es"}
+TESTED = {"cnn": protocol.WINNER, "nahuel": "CNN-Nahuel", "ann": "ANN-Juan"}
+FOUND = (
+    "Of the {models} networks that the paper compares, its winner {winner} is right on {cnn[accuracy]:.2f} % of the "
+    "test images (in the paper {cnn[paper accuracy]:.2f} %), CNN-Nahuel on {nahuel[accuracy]:.2f} % "
+    "({nahuel[paper accuracy]:.2f} %) and ANN-Juan, without convolutions, on {ann[accuracy]:.2f} % "
+    "({ann[paper accuracy]:.2f} %)."
+)
 BENCHMARK = ROOT / "reports" / "reference" / "benchmark" / "benchmark.csv"
 
 
@@ -35,7 +42,9 @@ def blocks(study: Study, values: dict, language: str = "en") -> dict[str, str]:
     table2 = tables.table_2(results.frame(study.retrained, values["split_seed"]), seeds)
     told = [(protocol.STAMP, protocol.stamped(values)), (tables.LINE, tables.made(every))]
     made = re.sub(r"\\(\W)", r"\1", " · ".join(sentence(message, **given) for message, given in told))  # as bare text
-    said = {"table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
+    tested = {name: table2.loc[model] for name, model in TESTED.items()}
+    found = sentence(FOUND, winner=protocol.WINNER, models=len(table1), **tested)
+    said = {"found": found, "table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
     measured = BENCHMARK
     shown = measured.exists() and language == "en"
     return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if shown else {})

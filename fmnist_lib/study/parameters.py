@@ -32,7 +32,7 @@ def _path(value: str) -> str:
         not re.search(r"[\0-\x1f\x7f\ud800-\udfff]", value),
         "a path",
         value,
-        "give one without signs that cannot be printed",
+        "without signs that cannot be printed",
     )
     return str(ROOT / Path(value).expanduser()) if value not in ("", "temporary") else value
 

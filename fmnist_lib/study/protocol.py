@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from fmnist_lib import UserError
 from fmnist_lib.recipe import IMAGES, Recipe, ann_name, cnn_name
-from fmnist_lib.study.paper import PATIENCE, WINNER
+from fmnist_lib.study.paper import PATIENCE, RIVALS, WINNER
 from fmnist_lib.study.parameters import PARAMETERS, recipe_fields
 
 if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to check a parameter
@@ -28,8 +28,8 @@ def grid(params: dict) -> list[Recipe]:
 
 
 def rivals(params: dict) -> list[Recipe]:
-    """List the searches behind Table II: CNN-Nahuel, and ANN-Juan at each dropout rate, for every seed."""
-    names = ["CNN-Nahuel", *map(ann_name, params["ann_p"])]
+    """List the searches behind Table II: the rivals, of them ANN-Juan at each dropout rate, for every seed."""
+    names = [name for name in RIVALS if name != "ANN-Juan"] + [ann_name(p) for p in params["ann_p"]]
     return [search(name, params, seed) for seed in params["seed"] for name in names]
 
 
@@ -117,12 +117,12 @@ def stamp(params: dict) -> str:
 
 
 def finalists(winners: list[str], searched: "list[Run]") -> "list[Run]":
-    """Choose the searches behind Table II: the winners', CNN-Nahuel's and ANN-Juan's at the best rate of each seed."""
+    """Choose the searches behind Table II: the winners', the rivals', ANN-Juan's at the best rate of each seed."""
     anns: dict[int, list[Run]] = {}
     for run in searched:
         if run.recipe.model.startswith("ANN-Juan") and not run.diverged:
             anns.setdefault(run.recipe.split_seed, []).append(run)
-    chosen = [run for name in [*winners, "CNN-Nahuel"] for run in searched if run.recipe.model == name]
+    chosen = [run for name in [*winners, *RIVALS] for run in searched if run.recipe.model == name]
     return chosen + [run for some in anns.values() for run in some if run.recipe.model == winner(some)]
 
 
