@@ -1,5 +1,6 @@
 """What a hostile file, a full disk or a typo can start, fill, hang or overwrite: nothing, and two lines say so."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -15,6 +16,7 @@ import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import matplotlib
 import nbformat
@@ -23,11 +25,14 @@ import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import EpsImagePlugin, Image
+from test_runs import HISTORY, RECIPE, answers_of, checkpoint_of, write
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.__main__ import main
 from fmnist_lib.commands import predict, reference, report, verify
 from fmnist_lib.press import figures, render, typeset
+from fmnist_lib.runs import checkpoint, contents, record
+from fmnist_lib.runs.store import Store
 
 SMOKE = ROOT / "params" / "smoke.yaml"
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX files")
@@ -183,6 +188,43 @@ def test_a_clone_that_wants_the_ends_of_lines_of_windows_keeps_every_byte(tmp_pa
     for _, _, blob, name in listed:
         content = (tmp_path / "clone" / name.strip('"')).read_bytes()
         assert hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == blob, name
+
+
+# Runs
+
+REMAIN = ["recipe.json", "history.csv", "weights.safetensors", "run.json", record.TEST, checkpoint.NAME]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", REMAIN)
+def test_300_mutations_of_every_file_of_a_run_are_noticed_or_change_nothing(tmp_path, name, capsys):
+    run = write(tmp_path)
+    run.attach(record.TEST, contents.pack_answers(answers_of()))
+    store, draw = Store(tmp_path), random.Random(name)
+    seed = replace(RECIPE, epochs=3, order_seed=1)  # unfinished
+    checkpoint.write(store.place(seed), seed, HISTORY[:1], checkpoint_of(seed), 1.0)
+    place = store.place(seed) if name == checkpoint.NAME else run.folder
+    whole, good = (place / name).read_bytes(), store.find(RECIPE)
+    assert checkpoint.read(store.place(seed), seed)
+    for _ in range(300):
+        (place / name).write_bytes(mutated(draw, whole))
+        store.frame(), store.verify()
+        with contextlib.suppress(UserError):
+            found = store.find(RECIPE)
+            assert found.record == good.record and found.history.equals(good.history)
+        kept = checkpoint.read(store.place(seed), seed)
+        assert kept is None or str(kept[0]) == str(HISTORY[:1])
+        (store.place(seed) / "checkpoint-damaged-1").unlink(missing_ok=True)
+
+
+@pytest.mark.long
+def test_300_mutations_of_the_notebook_of_a_report_are_refused_or_change_nothing(shipped):
+    draw, path = random.Random(0), shipped / "report.ipynb"
+    whole = path.read_bytes()
+    for _ in range(300):
+        path.write_bytes(mutated(draw, whole))
+        with contextlib.suppress(UserError):
+            reference.written(shipped)
 
 
 # Full disks, closed pipes, folders that vanish
@@ -345,6 +387,37 @@ def test_the_style_starts_from_matplotlibs_defaults():
         assert (matplotlib.rcParams["savefig.transparent"], matplotlib.rcParams["axes.titlecolor"]) == (False, "auto")
 
 
+ASLEEP = """
+import sys
+from pathlib import Path
+from fmnist_lib.commands import report
+report.ROOT = Path(sys.argv[1])
+report._execute("asleep", {"out": "x"}, report.ROOT / "asleep.ipynb")
+"""
+
+
+@posix
+@pytest.mark.slow
+def test_a_kernel_ends_with_the_report_that_is_killed(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    code = f"import time; open({str(tmp_path / 'there')!r}, 'w'); time.sleep(300)"
+    cells = [new_code_cell("out: str = ''", metadata={"tags": ["parameters"]}), new_code_cell(code)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(new_notebook(cells=cells, metadata=kernel), tmp_path / "notebooks" / "asleep.ipynb")
+    parent = subprocess.Popen([sys.executable, "-c", ASLEEP, tmp_path])
+    while not (tmp_path / "there").exists():
+        assert parent.poll() is None
+        time.sleep(0.05)
+    children = psutil.Process(parent.pid).children(recursive=True)
+    assert children
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(children, 20)
+    for child in alive:
+        child.kill()
+    assert not alive
+
+
 # What a notebook can hang
 
 BRACKETS = "[" * 20_000
@@ -378,7 +451,7 @@ CONVERT = "from fmnist_lib.press import typeset; typeset._pandoc('[' * 20_000, '
 def test_pandoc_ends_with_whoever_started_it():
     parent = subprocess.Popen([sys.executable, "-c", CONVERT])
     began = time.monotonic()
-    while not (children := psutil.Process(parent.pid).children()) or children[0].name() != "pandoc":
+    while not (children := psutil.Process(parent.pid).children()) or children[0].cpu_times().user < 1:  # at work
         assert time.monotonic() - began < 60 and parent.poll() is None
         time.sleep(0.01)
     parent.kill()

@@ -115,6 +115,28 @@ def test_any_params_file_is_refused_in_two_lines_or_is_one_list_of_trainings(con
             refused_or_one_list(values)
 
 
+FORMS = {
+    "as they are": lambda values: values,
+    "as texts": lambda values: {name: as_text(value) for name, value in values.items()},
+    "as YAML": lambda values: plain_yaml.load(yaml.safe_dump(values, allow_unicode=True)),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_20_000_sets_of_parameters_are_refused_in_two_short_lines_or_accepted(form):
+    @settings(many, max_examples=20_000)
+    @given(PAIRS)
+    def one(values):
+        try:
+            report.check(form(values))
+        except (UserError, yaml.YAMLError) as error:
+            assert form is FORMS["as YAML"] or isinstance(error, UserError)
+            assert len(str(error)) < 2500
+
+    one()
+
+
 @pytest.mark.parametrize("name", sorted(RIGHT))
 def test_what_is_right_alone_is_accepted(name):  # so that the above is not one long refusal
     needs = {
