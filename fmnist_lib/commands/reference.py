@@ -1,7 +1,6 @@
 """A report held against the records that it ships: each table rebuilt from them, any run trained anew."""
 
 import re
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -132,38 +131,6 @@ def winner(folder: Path = FOLDER) -> Run:
         if run.recipe.model == protocol.WINNER and run.has_weights:
             return run
     raise UserError(f"{folder} has no weights of {protocol.WINNER}", "take the folder whole from its repository")
-
-
-def publish(report: Path, folder: Path = FOLDER, readme: Path = README):
-    """Bring a report, its runs' records and the benchmarks beside it to where they are shipped; write what follows.
-
-    That is the winner's model card beside its weights, which are the only ones, and the README's tables.
-    """
-    values = protocol.DEFAULTS | stated(report)
-    study = protocol.collect(values, Store(values.get("runs_dir", "")))
-    for run in study.every:
-        _ship(run, folder / "runs" / run.folder.name)
-    listed = {run.folder.name for run in study.every}
-    for older in [path.parent for path in folder.glob(f"runs/*/{record.RECORD}") if path.parent.name not in listed]:
-        shutil.rmtree(older)
-    measured = {path: path.relative_to(report.parent) for path in report.parent.glob("benchmark*/*")}
-    for path, name in ({path: path.name for path in report.iterdir()} | measured).items():
-        if path.suffix in (".ipynb", ".csv", ".svg", ".html", ".pdf"):
-            write_file(folder / name, path.read_bytes(), publish=True)
-
-    study, values = records(folder)
-    run = winner(folder)
-    write_file(run.folder / MODEL_CARD, card.text(run).encode(), publish=True)
-    for name, block in blocks(study, values).items():
-        fill(readme, name, block)
-
-
-def _ship(run: Run, place: Path):
-    """Write a run's record where it is shipped, run.json last; the weights of the paper's winner, retrained, too."""
-    winner = run.recipe.model == protocol.WINNER and run.recipe.keep == "last"
-    names = [name for name in run.record["files"] if name != record.WEIGHTS or (winner and run.has_weights)]
-    for name in [*names, record.RECORD]:
-        write_file(place / name, (run.folder / name).read_bytes(), publish=True)
 
 
 def blocks(study: Study, values: dict) -> dict[str, str]:
