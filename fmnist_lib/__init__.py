@@ -27,8 +27,8 @@ and four wings:
         language, locale/       words and numbers: English in the code, a catalogue for any other
         figures, diagrams, tables, display      what a notebook shows
         article, typeset, formulas, render, templates/      an executed notebook as HTML and PDF
-    commands/   one file for each thing that one can do: report, plan, lab, runs, reference, verify, predict, card,
-                benchmark, floors, calm
+    commands/   one file for each thing that one can do: report, plan, lab, runs, reference, publish, verify, predict,
+                card, benchmark, floors, calm
 
 The core imports the core, runs the core and runs, study these and study, press only itself, commands everything.
 """

@@ -119,9 +119,9 @@ def run_lab(options):
 def run_reference(options):
     """Make the paper's report, and the one that is tracked from it: its runs, the README's tables, the model card."""
     from fmnist_lib import ROOT
-    from fmnist_lib.commands import reference, report
+    from fmnist_lib.commands import publish, reference, report
 
-    reference.publish(report.make(ROOT / "params" / "paper.yaml", {}))
+    publish.publish(report.make(ROOT / "params" / "paper.yaml", {}))
     print(f"Done: {reference.FOLDER / 'report.html'} and report.pdf")
 
 

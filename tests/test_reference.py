@@ -17,7 +17,7 @@ from PIL import Image
 
 from fmnist_lib import ROOT, UserError, data, machine
 from fmnist_lib.__main__ import main
-from fmnist_lib.commands import predict, readme, reference, report, verify
+from fmnist_lib.commands import predict, publish, readme, reference, report, verify
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job, record
 from fmnist_lib.runs.files import write_file
@@ -42,7 +42,7 @@ def published(folder: Path, notebook, data: dict) -> Path:
         (folder / name).write_bytes(content)
     for page in readme.PAGES:
         shutil.copy(ROOT / page, folder.parent)
-    reference.publish(folder, folder, folder.parent)
+    publish.publish(folder, folder, folder.parent)
     for name, text in reference.rebuilt(*reference.records(folder)).items():
         if name.endswith(".csv"):
             (folder / name).write_text(text, "utf-8")
@@ -248,7 +248,7 @@ def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_win
     run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"split_seed": 7}))
     Store(folder / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
-    reference.publish(copy, folder, tmp_path)
+    publish.publish(copy, folder, tmp_path)
     assert {path.name for path in folder.glob("runs/[!.]*")} == {path.name for path in FOLDER.glob("runs/[!.]*")}
     assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
     assert (folder / "table1.csv").read_bytes() == (copy / "table1.csv").read_bytes()

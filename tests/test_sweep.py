@@ -284,8 +284,9 @@ def test_a_time_is_told_in_hours_and_minutes(seconds, said):
 
 def test_a_sweep_says_how_long_it_takes_what_is_under_way_and_how_much_is_left(tmp_path, data_dir, capsys):
     sweep.train([ANN, CNN], Store(tmp_path), data_dir, workers=1)
-    first, second, *_, bar = capsys.readouterr().out.splitlines()
-    assert first.startswith("Runs to train: 2. Measuring") and re.fullmatch(r"About \d+ (s|min)\.", second)
+    first, second, third, *_, bar = capsys.readouterr().out.splitlines()
+    assert first == "Runs to train: 2." and second.startswith("Measuring")
+    assert re.fullmatch(r"About \d+ (s|min)\.", third)
     assert re.search(r" of 15 epochs, .* left: (ANN-Juan-0.1, )?CNN3-4-0.1", bar) and "15 of 15 epochs" in bar
 
 

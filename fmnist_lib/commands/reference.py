@@ -1,6 +1,5 @@
 """What a report's records give: its tables as files, any run trained anew, the card and the README of the reference."""
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -9,10 +8,9 @@ import pandas as pd
 
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands import card, readme
-from fmnist_lib.commands.report import DATA
 from fmnist_lib.press.language import speak
 from fmnist_lib.runs import record, sweep
-from fmnist_lib.runs.files import read_file, write_file
+from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import KINDS, Store
 from fmnist_lib.study import parameters, protocol, results, tables
@@ -128,36 +126,3 @@ def winner(folder: Path = FOLDER) -> Run:
         if run.recipe.model == protocol.WINNER and run.has_weights:
             return run
     raise UserError(f"{folder} has no weights of {protocol.WINNER}", "take the folder whole from its repository")
-
-
-def publish(report: Path, folder: Path = FOLDER, pages: Path = PAGES):
-    """Bring a report, its runs' records and the benchmarks beside it to where they are shipped; write what follows.
-
-    That is the winner's model card beside its weights, which are the only ones, and the README's tables.
-    """
-    values = protocol.DEFAULTS | stated(report)
-    study = protocol.collect(values, Store(values.get("runs_dir", "")))
-    for run in study.every:
-        _ship(run, folder / "runs" / run.folder.name)
-    listed = {run.folder.name for run in study.every}
-    for older in [path.parent for path in folder.glob(f"runs/*/{record.RECORD}") if path.parent.name not in listed]:
-        shutil.rmtree(older)
-    measured = {path: path.relative_to(report.parent) for path in report.parent.glob("benchmark*/*")}
-    shown = {path: path.relative_to(report) for path in (*report.iterdir(), *report.glob(f"{DATA}/*.csv"))}
-    for path, name in (shown | measured).items():
-        if path.suffix in (".ipynb", ".csv", ".svg", ".html", ".pdf"):
-            write_file(folder / name, path.read_bytes(), publish=True)
-
-    study, values = records(folder)
-    run = winner(folder)
-    write_file(run.folder / MODEL_CARD, card.text(run).encode(), publish=True)
-    for (page, name), block in readme.pages(study, values).items():
-        readme.fill(pages / page, name, block)
-
-
-def _ship(run: Run, place: Path):
-    """Write a run's record where it is shipped, run.json last; the weights of the paper's winner, retrained, too."""
-    winner = run.recipe.model == protocol.WINNER and run.recipe.keep == "last"
-    names = [name for name in run.record["files"] if name != record.WEIGHTS or (winner and run.has_weights)]
-    for name in [*names, record.RECORD]:
-        write_file(place / name, (run.folder / name).read_bytes(), publish=True)

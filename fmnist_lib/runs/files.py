@@ -20,7 +20,7 @@ MEMORY = ("out of memory", "can't allocate memory")  # as CUDA says it, and as a
 
 def is_shipped(path: Path | zipfile.Path) -> bool:
     """Say whether a file, or a folder, came with the repository and is only read."""
-    return isinstance(path, zipfile.Path) or path.resolve().is_relative_to(SHIPPED.resolve())
+    return isinstance(path, zipfile.Path) or Path(os.path.realpath(path)).is_relative_to(os.path.realpath(SHIPPED))
 
 
 def refuse_shipped(path: Path | zipfile.Path):

@@ -35,9 +35,10 @@ def train(
     todo = store.missing(recipes, weights)
     if todo:
         refuse_shipped(store.folder)
+        tell_alike(todo, store)
+        print(f"Runs to train: {len(todo)}.", flush=True)
         machine.resolve(todo[0].device, todo[0].precision, todo[0].kernels)
         folder = download.fetch(data_dir)
-        tell_alike(todo, store)
         if todo[0].device == "cuda":
             for recipe in (bar := _bar(len(todo), "runs", todo)):
                 bar.set_description_str(recipe.model)
@@ -76,7 +77,7 @@ def processes(n: int) -> ProcessPoolExecutor:
 def _train_in_processes(todo, store, data_dir, workers, weights):
     with processes(min(workers, len(todo))) as pool:
         try:
-            print(f"Runs to train: {len(todo)}. Measuring how long that takes here …", flush=True)
+            print("Measuring how long that takes here …", flush=True)
             seconds = _seconds(pool, todo, store, data_dir) / min(workers, len(todo))
             print(f"About {lasting(seconds)}{' at most' * any(recipe.patience for recipe in todo)}.", flush=True)
             futures = [pool.submit(job.train_one, recipe, store, data_dir, weights) for recipe in todo]
