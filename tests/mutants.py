@@ -47,9 +47,9 @@ class Mutant:
 
 
 def listed() -> list[Mutant]:
-    """Read the list: under each `[[tests]]` the changes that these tests should notice."""
+    """Read the list: in each `[[group]]` the changes that its tests should notice, or those named with the change."""
     groups = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["group"]
-    return [Mutant(**mutant, tests=group["tests"]) for group in groups for mutant in group["mutants"]]
+    return [Mutant(**{"tests": group["tests"]} | mutant) for group in groups for mutant in group["mutants"]]
 
 
 def copy(folder: Path):

@@ -303,3 +303,4 @@ def test_the_smallest_report_is_made_whole_and_made_again_to_the_same_bytes_with
     assert state(runs_dir) == trained
     for name in ("report.html", "report.pdf", "report.ipynb", "table2.csv"):
         assert (out / name).read_bytes() == made[out / name], name
+    assert main(["verify", str(out)]) == 0  # one's own report too is what its records give

@@ -34,11 +34,11 @@ def study():
     return reference.records(FOLDER)
 
 
-def published(folder: Path, notebook, data: dict) -> Path:
-    """Make all that follows from an executed notebook and the records beside it; the README's blocks too."""
+def published(folder: Path, notebook, pages: dict[str, bytes]) -> Path:
+    """Lay out an executed notebook, its pages and data, and all that follows from the records, README and LEEME too."""
     nbformat.write(notebook, folder / "report.ipynb")
     (folder / report.DATA).mkdir(exist_ok=True)
-    for name, content in (report.rendered(notebook) | data).items():
+    for name, content in pages.items():
         (folder / name).write_bytes(content)
     for page in readme.PAGES:
         shutil.copy(ROOT / page, folder.parent)
@@ -58,18 +58,19 @@ def laid_out(place: Path) -> Path:
 def made(tmp_path_factory):
     """A report as it is published from the reference's notebook, which stands for one that was executed today."""
     notebook = nbformat.read(FOLDER / "report.ipynb", 4)
+    pages = {path.name: path.read_bytes() for path in FOLDER.glob("report.[hp]*")}
     data = {f"{report.DATA}/{path.name}": path.read_bytes() for path in FOLDER.glob(f"{report.DATA}/*.csv")}
-    return published(laid_out(tmp_path_factory.mktemp("made")), notebook, data), notebook, data
+    return published(laid_out(tmp_path_factory.mktemp("made")), notebook, pages | data), notebook, data
 
 
 @pytest.fixture
 def copy(made, tmp_path, monkeypatch):
-    """A copy of that report, to be spoilt; its notebook is not executed once more, nor an unchanged one set."""
+    """A copy of that report, to be spoilt; nothing is executed, and a notebook that was changed makes other pages."""
     folder, notebook, data = made
-    pages, rendered = {path.name: path.read_bytes() for path in folder.glob("report.[hp]*")}, report.rendered
+    pages = {path.name: path.read_bytes() for path in folder.glob("report.[hp]*")}
     monkeypatch.setattr(verify, "executed", lambda *_: (notebook, data))
     monkeypatch.setattr(verify, "departures", lambda *_: [])
-    monkeypatch.setattr(report, "rendered", lambda node: pages if node == notebook else rendered(node))
+    monkeypatch.setattr(report, "rendered", lambda node: pages if node == notebook else dict.fromkeys(pages, b""))
     monkeypatch.setattr(reference, "PAGES", folder.parent)
     return Path(shutil.copytree(folder, tmp_path / "reference"))
 
@@ -90,7 +91,8 @@ def test_the_reference_is_what_its_records_give(capsys):
 @pytest.mark.slow
 def test_a_report_made_from_records_is_verified_whole_by_executing_it_again(tmp_path, monkeypatch):
     folder = laid_out(tmp_path)
-    published(folder, *verify.executed(folder, reference.records(folder)[1]))
+    notebook, data = verify.executed(folder, reference.records(folder)[1])
+    published(folder, notebook, report.rendered(notebook) | data)
     monkeypatch.setattr(reference, "PAGES", tmp_path)
     same, untold, _ = verify.verify(folder)
     assert untold == [] and {"report.html", "report.pdf", "table1.csv", "picture fig-cost"} <= set(same)
