@@ -22,10 +22,13 @@ and four wings:
         provenance              how a report reads what the paper leaves open; the command that makes it
         results, tables         all runs as one tidy frame; every table a function of it
         stats, claims, rule     intervals and tests; each claim an effect; what one interval says
-        patience                what stopping early would have saved
+        patience, tradeoff      what stopping early would have saved; what accuracy costs
+        folds                   cross-validation
+        search, strategies      six hyperparameters, what each is worth; ways of searching them, replayed
+        compare                 any runs as one frame, any two against each other
     press/      numbers into pages; knows neither runs nor torch
         language, locale/       words and numbers: English in the code, a catalogue for any other
-        figures, diagrams, tables, display      what a notebook shows
+        figures, charts, diagrams, tables, display      what a notebook shows
         article, typeset, formulas, render, templates/      an executed notebook as HTML and PDF
     commands/   one file for each thing that one can do: report, plan, lab, runs, reference, publish, verify, predict,
                 card, benchmark, floors, calm

@@ -3,12 +3,17 @@
 import shutil
 from dataclasses import replace
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
 from fmnist_lib.commands.reference import FOLDER
+from fmnist_lib.press import charts
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
@@ -55,3 +60,12 @@ def test_a_confusion_counts_the_true_class_in_its_row():
     answers = pd.DataFrame({"label": [3, 3, 9], "predicted": [3, 7, 0]})
     counts = compare.confusion(answers)
     assert counts.sum() == 3 and counts[3, 3] == counts[3, 7] == counts[9, 0] == 1
+
+
+def test_curves_lie_over_one_another_each_with_its_best_epoch_marked():
+    runs = compare.every(SHIPPED)[:2]
+    ax = charts.overlaid(plt.subplots()[1], {run.folder.name: run.history for run in runs}, "train_loss")
+    drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines]
+    assert drawn[0::2] == [(list(run.history["epoch"]), list(run.history["train_loss"])) for run in runs]
+    assert drawn[1::2] == [([run.best_epoch], [run.best["train_loss"]]) for run in runs]
+    plt.close("all")

@@ -63,7 +63,7 @@ def test_runs_become_rows_with_the_accuracy_at_the_best_epoch_and_a_diverged_fol
 
 
 def test_a_fold_is_read_at_the_epoch_that_the_others_mean_loss_chooses_among_epochs_all_have():
-    losses = [[0.1, 0.5, 0.5, 0.5], [0.9, 0.2, 0.4], [0.9, 0.6, 0.1]]
+    losses = [[0.1, 0.5, 0.5, 0.05], [0.9, 0.2, 0.4], [0.9, 0.6, 0.1]]
     histories = [pd.DataFrame(curve(one, [0.1, 0.2, 0.3, 0.4][: len(one)])) for one in losses]
     assert folds.elsewhere(histories) == [30.0, 30.0, 20.0]
     assert np.isnan(folds.elsewhere(histories[:1])).all()

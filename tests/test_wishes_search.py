@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_lib import UserError
+from fmnist_lib import UserError, machine, models
 from fmnist_lib.press import charts
+from fmnist_lib.runs import record
+from fmnist_lib.runs.store import Store
 from fmnist_lib.study import parameters, protocol, search, strategies
 
 STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(protocol.ROOT / "params" / "search.yaml"))
@@ -65,6 +67,26 @@ def test_sgd_has_momentum_and_thirty_times_the_learning_rate_and_the_papers_conf
     sgd = {r.lr for r in search.recipes(STATED) if (r.optimizer, r.momentum) == ("sgd", 0.9)}
     assert sgd == {0.009, 0.03, 0.09}
     assert search.recipe(search.PAPERS, STATED, 11) == protocol.search(protocol.WINNER, STATED, 11)
+
+
+def test_the_best_of_the_table_and_the_papers_are_trained_again_as_the_full_protocol_says():
+    listed = search.at_full_size(made(), STATED | {"best": 2})
+    assert [search.config(recipe) for recipe in listed[::3]] == [*search.best(made(), 2), search.PAPERS]
+    assert {(r.train_images, r.epochs) for r in listed} == {(50_000, 50)}
+    assert [r.weights_seed for r in listed] == [11, 12, 13] * 3
+
+
+def test_a_run_becomes_a_row_with_its_accuracy_and_its_operations_at_the_best_epoch(tmp_path):
+    one = search.recipes(STATED)[0]
+    losses = [0.3, 0.2, *([0.4] * 18)]
+    history = [dict(epoch=i, train_loss=1.0, val_loss=loss, val_accuracy=i / 100) for i, loss in enumerate(losses, 1)]
+    made_on = machine.environment("cpu"), record.source()
+    run = Store(tmp_path).write(one, history, {}, {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}, made_on)
+    row = search.frame([run]).iloc[0]
+    flop = sum(models.flop(models.build("CNN3-128-0.1")))
+    assert tuple(row) == (3, 128, 0.1, "adam", 0.0003, "relu", 1, 2.0, pytest.approx(flop * 10_000 * 2 / 1e12))
+    scores, costs = strategies.by_seed([run])
+    assert scores == {43: {search.config(one): [1.0] + [2.0] * 19}} and costs[search.config(one)] * 2 == row["teraflop"]
 
 
 @pytest.mark.parametrize("wrong", [{"search_seeds": [1]}, {name: STATED[name][:1] for name in search.AXES.values()}])

@@ -57,12 +57,12 @@ def config(recipe: Recipe) -> Config:
 
 
 def frame(runs: list[Run]) -> pd.DataFrame:
-    """Lay out trainings of the table, a row each: `AXES`, seed, accuracy [%] at the best epoch, teraflop of it all."""
+    """Lay out trainings of the table, a row each: `AXES`, seed, accuracy [%] at the best epoch, teraflop up to it."""
     rows = []
     for run in runs:
         seed = run.recipe.split_seed - Recipe.split_seed
         row = (*config(run.recipe), seed, stats.percent(run.best["val_accuracy"]))
-        rows.append((*row, an_epoch(run.recipe) * len(run.history)))
+        rows.append((*row, an_epoch(run.recipe) * run.best_epoch))
     return pd.DataFrame(rows, columns=[*AXES, "seed", "accuracy", "teraflop"])
 
 
@@ -82,11 +82,17 @@ def best(table: pd.DataFrame, count: int) -> list[Config]:
     return list(mean.sort_values(ascending=False, kind="stable").index[:count])
 
 
+def at_full_size(table: pd.DataFrame, params: dict) -> list[Recipe]:
+    """List the trainings of the best configurations of the table, and of the paper's, on all images for every seed."""
+    chosen = dict.fromkeys([*best(table, params["best"]), PAPERS])
+    return [recipe(one, params, seed) for one in chosen for seed in params["seed"]]
+
+
 def effects(table: pd.DataFrame) -> pd.DataFrame:
     """Return a row a value of each axis that has several: what it does to the mean over all else.
 
     Columns: axis, value; effect, its mean accuracy less that of the whole table [points]; each, the same in each seed;
-    cost, its operations over the mean of all.
+    cost, its operations to the best epoch over the mean of all.
     """
     rows = []
     for axis in varied(table):
@@ -122,7 +128,7 @@ def against(table: pd.DataFrame, papers: Config = PAPERS) -> pd.DataFrame:
     """Return a row a configuration, most accurate first, beside the paper's: both at full size, paired by seed.
 
     Columns: `AXES`, accuracy [%], seeds, difference from the paper's [points] with low and high of its 95 %
-    interval, nan from fewer than two seeds; cost, its operations over the paper's.
+    interval, nan from fewer than two seeds; cost, its operations to the best epoch over the paper's.
     """
     scores, flop = (table.pivot_table(index=list(AXES), columns="seed", values=v) for v in ("accuracy", "teraflop"))
     rows = []
