@@ -141,7 +141,7 @@ def publish(folder: Path = FOLDER, readme: Path = README):
     run = winner(folder)
     write_file(run.folder / MODEL_CARD, card.text(run).encode())
     for page, language in ((readme, "en"), (readme.with_name(LEEME), "es")):
-        for name, block in blocks(study, values, language).items():
+        for name, block in blocks(study, values, language).items() if page.exists() else ():
             fill(page, name, block)
 
 
