@@ -558,3 +558,17 @@ def test_one_seed_is_told_to_be_one_of_ten_and_has_no_interval(tmp_path, languag
     quick = claims_as_text(claims.judge(results.frame([trained(tmp_path / "quick", WINNER)])))
     why = {"en": "not judged: reduced protocol", "es": "no se juzga: protocolo reducido"}[language]
     assert list(quick.iloc[:, 5]).count(why) == 17
+
+
+def test_the_seconds_of_an_epoch_are_the_benchmarks_under_the_papers_names():
+    lines = results.SECONDS.read_text("utf-8").splitlines()[1:]
+    measured = {line.split(",")[0]: float(line.split(",")[1]) for line in lines}
+    told = results.seconds_an_epoch()
+    assert told[ANN] == measured["ANN-Juan-0.25"] and told[WINNER] == measured[WINNER] and len(told) == len(measured)
+    assert claims.judge(made_up(), told).query("id == 'S11'")["n"].tolist() == [10, 10]
+
+
+def test_without_a_benchmark_no_seconds_are_made_up(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "SECONDS", tmp_path / "none.csv")
+    assert results.seconds_an_epoch() == {}
+    assert claims.judge(made_up(), {}).query("id == 'S11'")["n"].tolist() == [0, 0]

@@ -193,7 +193,9 @@ def test_a_working_copy_is_kept_and_without_a_params_file_it_is_the_notebook(wor
         assert nbformat.read(work / source.name, 4) == nbformat.read(source, 4)
     (work / "sweep.ipynb").write_text("mine")
     lab.copies()
-    assert (work / "sweep.ipynb").read_text() == "mine" and "kept as it is: work/sweep.ipynb" in capsys.readouterr().out
+    assert (
+        work / "sweep.ipynb"
+    ).read_text() == "mine" and "Kept as they are: benchmark.ipynb, " in capsys.readouterr().out
 
 
 def test_git_ignores_the_working_copies():

@@ -1,8 +1,6 @@
 """JupyterLab on working copies of the notebooks, so that looking around changes nothing that is tracked."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -21,11 +19,13 @@ def copies(file: Path | None = None) -> Path:
     folder = ROOT / "work" / (file.stem if file else "")
     values = parameters.checked(parameters.read_file(file)) if file else {}
     folder.mkdir(parents=True, exist_ok=True)
-    for source in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        if (copy := folder / source.name).exists():
-            print(f"kept as it is: {copy.relative_to(ROOT)}")
-        else:
-            nbformat.write(with_values(nbformat.read(source, 4), values), copy)
+    sources = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    kept = [source.name for source in sources if (folder / source.name).exists()]
+    if kept:
+        print(f"Kept as they are: {', '.join(kept)}")
+    for source in sources:
+        if source.name not in kept:
+            nbformat.write(with_values(nbformat.read(source, 4), values), folder / source.name)
     return folder
 
 
@@ -44,8 +44,10 @@ def with_values(notebook, values: dict):
 
 def start(file: Path | None = None):
     """Open JupyterLab on the working copies, until it is ended."""
+    from jupyterlab.labapp import LabApp
+
     folder = copies(file)
     print(
         f"Working copies: {folder.relative_to(ROOT)}/ (not tracked; rename one, and the next start brings a new copy)"
     )
-    subprocess.run([sys.executable, "-m", "jupyter", "lab", str(folder)])
+    LabApp.launch_instance([str(folder)])  # in this process, so that Ctrl-C is JupyterLab's own

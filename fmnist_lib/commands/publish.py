@@ -34,7 +34,8 @@ def publish(report: Path, folder: Path = reference.FOLDER, pages: Path = referen
     run = reference.winner(folder)
     write_file(run.folder / reference.MODEL_CARD, card.text(run).encode(), publish=True)
     for (page, name), block in readme.pages(study, values).items():
-        readme.fill(pages / page, name, block)
+        if (pages / page).exists():
+            readme.fill(pages / page, name, block)
 
 
 def _ship(run: Run, place: Path):

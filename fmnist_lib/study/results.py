@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 import numpy as np
 import pandas as pd
 
-from fmnist_lib import UserError
+from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs.record import HISTORY
 from fmnist_lib.runs.run import Run
@@ -14,6 +14,7 @@ from fmnist_lib.study import paper
 from fmnist_lib.study.paper import ANN_MODELS, RIVALS, TABLE_1, TABLE_2, paper_name
 from fmnist_lib.study.stats import percent
 
+SECONDS = ROOT / "reports" / "reference" / "benchmark" / "seconds.csv"
 EARLY, LATE = TABLE_1[paper.WINNER][0], 23  # epochs between which S4 and S5 look: the winner's, the latest of Table I
 MODELS = (*TABLE_1, *RIVALS)
 LOSSES = [(name, epoch) for name in ("train_loss", "val_loss") for epoch in (EARLY, LATE)]
@@ -95,6 +96,17 @@ def chosen(frame: pd.DataFrame) -> pd.DataFrame:
     )
     best = ranked.groupby("seed")["model"].first()[lambda models: models.index.map(complete).astype(bool)]
     return frame[~ann | (frame["model"] == frame["seed"].map(best))]
+
+
+def seconds_an_epoch() -> dict[str, float]:
+    """Return how long an epoch takes in one process, by the paper's name of each model that was measured so far.
+
+    The benchmark measures it on an otherwise idle machine; empty where none is shipped.
+    """
+    if not SECONDS.exists():
+        return {}
+    table = pd.read_csv(SECONDS)
+    return dict(zip(table["model"].map(paper_name), table["seconds"].astype(float), strict=True))
 
 
 def by_seed(frame: pd.DataFrame, seconds: dict[str, float] | None = None) -> pd.DataFrame:
