@@ -21,7 +21,7 @@ from fmnist_lib.commands import reference
 from fmnist_lib.runs import checkpoint, contents, files, job, pack, record, sweep
 from fmnist_lib.runs.run import lock, read
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import protocol
+from fmnist_lib.study import parameters, protocol, results, rule
 
 
 @pytest.fixture
@@ -275,3 +275,17 @@ def test_git_ships_a_pack_and_its_bytes_as_they_are():
     if said.returncode > 1:
         pytest.skip("not a git checkout")
     assert said.stdout.split() == ["reports/seeds/report.html"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "reports" / "seeds").glob("records-*.zip")), ids=lambda path: path.stem)
+def test_a_shipped_judging_seed_is_whole_and_sound_and_was_trained_as_registered_from_one_commit(path):
+    store, seed = Store(path, shipped=False), int(path.stem.partition("-")[2])
+    count, errors = store.verify()
+    params = protocol.DEFAULTS | parameters.read_file(ROOT / "params" / "rigorous.yaml") | {"seed": [seed]}
+    study = protocol.collect(params | {"device": "cpu", "precision": "bf16", "kernels": "numba"}, store)
+    assert (errors, study.missing) == ([], []) and count == len(study.every) >= 18
+    assert all(run.answers() is not None for run in study.retrained)
+    sources = [run.record["source"] for run in study.every]
+    assert len({(source["commit"], source["lock"], source["preregistration"]) for source in sources}) == 1
+    assert sources[0]["preregistration"] and not any(source["changed"] for source in sources)
+    assert rule.departures(results.frame(study.every)) == {}
