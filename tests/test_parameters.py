@@ -198,6 +198,14 @@ def test_which_name_comes_twice_is_said_with_its_line(tmp_path):
         parameters.read_file(tmp_path / "mine.yaml")
 
 
+def test_lists_that_make_millions_of_trainings_are_refused_before_they_are_counted_out():
+    began = time.process_time()
+    with pytest.raises(UserError, match="make 18,000,000 trainings"):
+        parameters.checked({"k": [3, 5], "n": list(range(1, 3001)), "seed": list(range(3000))})
+    assert time.process_time() - began < 2
+    assert len(parameters.checked({"k": [3], "n": [1, 2], "seed": list(range(5000))})["seed"]) == 5000
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX files")
 def test_a_pipe_in_place_of_a_params_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "mine.yaml")

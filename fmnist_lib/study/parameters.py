@@ -1,6 +1,7 @@
 """Parameters at the door: one line each; names, types and ranges are checked before data is read or torch imported."""
 
 import ast
+import math
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -79,6 +80,7 @@ PARAMETERS |= {
     "out": Parameter("", text(_path), "folder for what is written; empty writes none"),
 }
 NAMES = tuple(sorted(PARAMETERS))
+MOST = 10_000  # trainings of one sweep, for a typo in a list is soon a million
 
 
 def check(values: dict) -> dict:
@@ -111,11 +113,13 @@ def checked(params: dict) -> dict:
     try:
         for name in params:
             known(name)
-        return {name: _one(name, _parsed(name, value)) for name, value in params.items()}
+        made = {name: _one(name, _parsed(name, value)) for name, value in params.items()}
     except (ValueError, RuntimeError) as error:  # 5,000 digits, a list 5,000 deep, the home of nobody: not to be shown
-        raise UserError(
-            f"a value that cannot be read: {short(error)}", "give the values that are meant, shorter"
-        ) from error
+        fix = "give the values that are meant, shorter"
+        raise UserError(f"a value that cannot be read: {short(error)}", fix) from error
+    if (n := math.prod(len(made[name]) for name in ("k", "n", "p", "seed") if name in made)) > MOST:
+        raise UserError(f"k, n, p and seed make {n:,} trainings, more than {MOST:,}", "give fewer of them at a time")
+    return made
 
 
 def _parsed(name: str, value):
