@@ -251,6 +251,21 @@ def test_the_images_that_every_network_gets_wrong_are_told_with_what_most_take_t
     )
 
 
+def test_two_models_are_compared_on_the_same_images_seed_by_seed(tmp_path):
+    label, runs = np.zeros(10_000, int), []
+    wrong = {("CNN-Nahuel", 0): 30, ("CNN-Nahuel", 1): 10, ("ANN-Juan-0.25", 0): 40, ("ANN-Juan-0.1", 2): 5}
+    for (model, seed), count in wrong.items():
+        run = scored(tmp_path, model, seed)
+        predicted = (np.arange(10_000) < count).astype(int) if model == "CNN-Nahuel" else label.copy()
+        predicted[10_000 - count :] |= model != "CNN-Nahuel"  # elsewhere
+        images = pd.DataFrame({"label": label, "predicted": predicted, "probability": 0.9, "loss": 0.2})
+        run.attach(record.TEST, contents.pack_answers(images))
+        runs.append(read(run.folder))
+    found = luck.pairs(runs, "CNN-Nahuel", "ANN-Juan")
+    assert found.iloc[0, :3].tolist() == [42, 40, 30] and len(found) == 1  # seed 0 alone has both
+    assert found["p"].iloc[0] == pytest.approx(scipy.stats.binomtest(30, 70).pvalue)
+
+
 # The paper's numbers among ours
 
 
