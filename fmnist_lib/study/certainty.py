@@ -5,7 +5,8 @@ import pandas as pd
 from scipy.stats import t as students
 
 from fmnist_lib.study import stats
-from fmnist_lib.study.tables import SCORES
+from fmnist_lib.study.paper import TABLE_1, TABLE_2
+from fmnist_lib.study.tables import SCORES, test, validation
 
 
 def numbers(scores: pd.DataFrame, papers: dict, level: float = 0.95) -> pd.DataFrame:
@@ -27,6 +28,13 @@ def numbers(scores: pd.DataFrame, papers: dict, level: float = 0.95) -> pd.DataF
             t = stats.prediction_t(value, each)  # nan from seeds that agree to the last bit: no spread, no distance
             rows.append(row | {"t": t, "inside": least <= value <= most if np.isfinite(t) else np.nan})
     return pd.DataFrame(rows)
+
+
+def among(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `numbers` of both of the paper's tables, which the column `table` names, from `results.frame`'s runs."""
+    one = numbers(validation(frame[frame["role"] == "search"]), TABLE_1)
+    two = numbers(test(frame[frame["role"] == "retraining"]), TABLE_2)
+    return pd.concat([one.assign(table="I"), two.assign(table="II")], ignore_index=True)
 
 
 def outside(found: pd.DataFrame) -> pd.DataFrame:
