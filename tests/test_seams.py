@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from bs4 import BeautifulSoup
 from mutants import listed
 from test_tables_stats import scored, trained
 from torch import nn
@@ -17,6 +18,7 @@ from torch import nn
 from fmnist_lib import ROOT, data, machine, models, training
 from fmnist_lib.__main__ import main
 from fmnist_lib.commands import report
+from fmnist_lib.press.display import Table
 from fmnist_lib.recipe import NUMERICS, Recipe
 from fmnist_lib.runs import checkpoint, contents, job, record
 from fmnist_lib.runs.store import Store
@@ -416,6 +418,14 @@ def test_what_is_drawn_beside_the_paper_is_ours_under_ours(tmp_path):
     frame = results.frame([scored(tmp_path, "CNN3-512-0.1", accuracy=0.92)])
     shown = stats.with_intervals(tables.table_1(frame, 1), tables.validation(frame), 10_000).iloc[0]
     assert (shown["paper"], shown["ours"]) == pytest.approx((92.44, 92.0))
+
+
+def test_markup_in_any_cell_of_a_table_is_its_text():
+    hostile = '<script>alert("1")</script> & <b>'
+    table = Table(pd.DataFrame({hostile: [hostile], "cell": [hostile]}), "tab-x", "Caption.")
+    soup = BeautifulSoup(table.data["text/html"], "html.parser")
+    assert [cell.get_text() for cell in soup.select("td, tbody th")] == [hostile, hostile]
+    assert soup.find("th").get_text() == hostile and not soup.find(["script", "b"])
 
 
 # What is not the paper's protocol says so
