@@ -10,16 +10,19 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from bs4 import BeautifulSoup
 from mutants import listed
+from test_tables_stats import scored, trained
 from torch import nn
 
 from fmnist_lib import ROOT, data, machine, models, training
 from fmnist_lib.__main__ import main
 from fmnist_lib.commands import report
+from fmnist_lib.press.display import Table
 from fmnist_lib.recipe import NUMERICS, Recipe
 from fmnist_lib.runs import checkpoint, contents, job, record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import parameters, protocol, provenance
+from fmnist_lib.study import parameters, protocol, provenance, results, stats, tables
 
 HERE = machine.environment("cpu")
 TRAIN, TEST = 60_000, 10_000
@@ -387,6 +390,42 @@ def test_what_a_run_says_of_the_test_images_is_what_its_network_says_in_its_read
     assert np.abs(answers["loss"][:500] - loss).max() < 1e-4
     assert np.abs(answers["probability"][:500] - logits.softmax(1).max(1).values.numpy()).max() < 1e-4
     pd.testing.assert_frame_equal(contents.parse_answers(contents.pack_answers(answers)), answers)
+
+
+# What a study asks, and where its numbers stand
+
+
+def test_a_search_and_its_retraining_are_those_that_were_registered():
+    params = PAPERS | {"patience": 15}
+    search = protocol.search("CNN3-128-0.1", params, 3)
+    seeds = {"weights_seed": 3, "order_seed": 3, "dropout_seed": 3}
+    assert search == Recipe("CNN3-128-0.1", **seeds, split_seed=45, patience=15)
+    assert protocol.search("CNN3-512-0.1", params, 3) == Recipe("CNN3-512-0.1", **seeds, split_seed=45)
+    again = {name: 1003 for name in seeds} | {"epochs": 7, "patience": 0, "keep": "last"}
+    assert protocol.retraining(search, 7, params) == replace(search, **again)
+
+
+def test_the_table_of_retrainings_keeps_search_and_retraining_apart(tmp_path):
+    search = trained(tmp_path, "CNN3-512-0.1", losses=(0.3, 0.2, 0.4), accuracies=[0.7, 0.8, 0.9])
+    fields = {"split_seed": 42, "keep": "last"}
+    again = trained(tmp_path, "CNN3-512-0.1", 1000, (0.25, 0.35), [0.6, 0.5], **fields)
+    (row,) = tables.retraining(results.frame([search, again])).to_dict("records")
+    assert (row["loss, search"], row["loss, retraining"], row["epochs"]) == (0.2, 0.35, 2)
+    assert (row["accuracy, search [%]"], row["accuracy, retraining [%]"]) == pytest.approx((80.0, 50.0))
+
+
+def test_what_is_drawn_beside_the_paper_is_ours_under_ours(tmp_path):
+    frame = results.frame([scored(tmp_path, "CNN3-512-0.1", accuracy=0.92)])
+    shown = stats.with_intervals(tables.table_1(frame, 1), tables.validation(frame), 10_000).iloc[0]
+    assert (shown["paper"], shown["ours"]) == pytest.approx((92.44, 92.0))
+
+
+def test_markup_in_any_cell_of_a_table_is_its_text():
+    hostile = '<script>alert("1")</script> & <b>'
+    table = Table(pd.DataFrame({hostile: [hostile], "cell": [hostile]}), "tab-x", "Caption.")
+    soup = BeautifulSoup(table.data["text/html"], "html.parser")
+    assert [cell.get_text() for cell in soup.select("td, tbody th")] == [hostile, hostile]
+    assert soup.find("th").get_text() == hostile and not soup.find(["script", "b"])
 
 
 # What is not the paper's protocol says so

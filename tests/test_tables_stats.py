@@ -251,10 +251,32 @@ def test_runs_of_other_kernels_or_under_variables_that_change_bits_are_told_apar
 
 
 def test_what_a_training_costs_is_counted_from_the_network_and_the_images_it_saw(tmp_path):
-    run = trained(tmp_path, "ANN-Juan-0.1", train_images=1000)  # its best epoch is the second of three
+    run = trained(
+        tmp_path, "ANN-Juan-0.1", train_images=1000, accuracies=[0.7, 0.8, 0.9]
+    )  # its best epoch is the second
     table = tables.cost(results.frame([run]), 10_000).iloc[0]
     assert table["teraflop"] == pytest.approx(2 * 1000 * 2 * (2 * 784 * 512 + 3 * 512 * 10) / 1e12)
     assert table["millions"] == pytest.approx(0.407050) and table["low"] < table["accuracy"] < table["high"]
+    assert table["accuracy"] == pytest.approx(80.0)
+
+
+def test_what_a_training_costs_is_that_of_the_network_in_its_readings_and_of_searches_alone(tmp_path):
+    nahuel = trained(tmp_path, "CNN-Nahuel", nahuel_k=5, padding="same")
+    again = trained(tmp_path, "CNN-Nahuel", 1000, keep="last")
+    (row,) = tables.cost(results.frame([nahuel, again]), 10_000).itertuples()
+    convolutions = 32 * 26 + 64 * (32 * 25 + 1) + 2 * 96
+    assert row.millions * 1e6 == pytest.approx(convolutions + 64 * 49 * 600 + 600 + 600 * 120 + 120 + 120 * 10 + 10)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_ann_juans_rate_is_the_best_of_each_seed_whatever_the_order(tmp_path, turn):
+    accuracies = {("0.1", 0): 0.89, ("0.25", 0): 0.90, ("0.1", 1): 0.91, ("0.25", 1): 0.90}
+    found = [scored(tmp_path, f"ANN-Juan-{p}", seed, accuracy=a) for (p, seed), a in accuracies.items()]
+    chosen = protocol.finalists([], found[::turn])
+    assert {(run.recipe.model, run.recipe.weights_seed) for run in chosen} == {
+        ("ANN-Juan-0.25", 0),
+        ("ANN-Juan-0.1", 1),
+    }
 
 
 def test_the_largest_discrepancy_and_both_orders_of_table_2_are_told():
