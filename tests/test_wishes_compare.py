@@ -17,7 +17,7 @@ from fmnist_lib.press import charts
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import compare
+from fmnist_lib.study import compare, stats
 
 SHIPPED = Store(FOLDER / "runs")
 RIGHT = np.random.default_rng(0).random((2, 500)) < 0.8
@@ -50,10 +50,10 @@ def test_two_recipes_differ_where_they_were_made_to_differ():
 
 
 def test_mcnemars_test_is_the_binomial_test_of_the_images_on_which_two_models_part():
-    only_a, only_b, p = compare.mcnemar(*RIGHT)
+    only_a, only_b, p = stats.mcnemar(*RIGHT)
     assert (only_a, only_b) == (sum(RIGHT[0] > RIGHT[1]), sum(RIGHT[1] > RIGHT[0]))
     assert p == pytest.approx(binomtest(int(only_a), int(only_a + only_b)).pvalue)
-    assert compare.mcnemar(RIGHT[0], RIGHT[0]) == (0, 0, 1.0)
+    assert stats.mcnemar(RIGHT[0], RIGHT[0]) == (0, 0, 1.0)
 
 
 def test_a_confusion_counts_the_true_class_in_its_row():

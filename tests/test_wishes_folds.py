@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from scipy.stats import t, ttest_1samp
 
-from fmnist_lib import UserError, data, machine
+from fmnist_lib import ROOT, UserError, data, machine
 from fmnist_lib.press import charts
 from fmnist_lib.runs import record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import folds, parameters, protocol
+from fmnist_lib.study import folds, parameters, protocol, stats
 
-STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(protocol.ROOT / "params" / "folds.yaml"))
+STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "folds.yaml"))
 STATED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
 MADE = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}, (machine.environment("cpu"), record.source())
 NAMES = ["model", "seed", "fold", "accuracy", "elsewhere", "test", "gap", "train_images", "val_images"]
@@ -71,12 +71,12 @@ def test_a_fold_is_read_at_the_epoch_that_the_others_mean_loss_chooses_among_epo
 
 def test_the_interval_of_folds_is_students_widened_by_their_overlap():
     values = [0.3, 0.5, 0.1, 0.4, 0.6, 0.2]
-    low, high = folds.folds_interval(values, 10_000, 50_000)
+    low, high = stats.folds_interval(values, 10_000, 50_000)
     plain = ttest_1samp(values, 0).confidence_interval(0.95)
     assert (low + high) / 2 == pytest.approx(0.35)
     assert (high - low) / (plain.high - plain.low) == pytest.approx(np.sqrt((1 / 6 + 1 / 5) * 6))
     assert high - 0.35 == pytest.approx(t.ppf(0.975, 5) * np.std(values, ddof=1) * np.sqrt(1 / 6 + 0.2))
-    assert np.isnan(folds.folds_interval([0.3], 10_000, 50_000)).all()
+    assert np.isnan(stats.folds_interval([0.3], 10_000, 50_000)).all()
 
 
 def test_out_of_fold_counts_every_image_once_and_the_gap_is_the_mean_of_the_folds():

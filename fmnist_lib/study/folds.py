@@ -5,7 +5,6 @@ from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from fmnist_lib import UserError
 from fmnist_lib.recipe import IMAGES, Recipe
@@ -67,18 +66,6 @@ def elsewhere(histories: list[pd.DataFrame]) -> list[float]:
     return [stats.percent(history.set_index("epoch")["val_accuracy"][epoch]) for history, epoch in read]
 
 
-def folds_interval(values, val_images: int, train_images: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the interval of a mean over folds, whose training images overlap; (nan, nan) from fewer than two.
-
-    The variance of a mean of J is that of the folds × (1/J + val/train), not 1/J (Nadeau and Bengio, 2003).
-    """
-    j = len(values)
-    if j < 2:
-        return np.nan, np.nan
-    half = t.ppf(0.5 + level / 2, j - 1) * np.std(values, ddof=1) * np.sqrt(1 / j + val_images / train_images)
-    return float(np.mean(values) - half), float(np.mean(values) + half)
-
-
 def out_of_fold(table: pd.DataFrame) -> pd.DataFrame:
     """Return a row a model and seed: how many of the images, each judged by the network that did not see it, are right.
 
@@ -119,4 +106,4 @@ def differences(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _interval(table: pd.DataFrame, values: pd.Series) -> tuple[float, float]:
-    return folds_interval(values.dropna(), table["val_images"].iloc[0], table["train_images"].iloc[0])
+    return stats.folds_interval(values.dropna(), table["val_images"].iloc[0], table["train_images"].iloc[0])
