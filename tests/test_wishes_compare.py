@@ -19,7 +19,7 @@ from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import compare, stats
 
-SHIPPED = Store(FOLDER / "runs")
+SHIPPED = Store(FOLDER / "runs", shipped=False)
 RIGHT = np.random.default_rng(0).random((2, 500)) < 0.8
 
 
@@ -28,10 +28,10 @@ def test_a_run_in_two_stores_is_listed_once_from_the_later_and_a_damaged_one_not
     for place in (whole, damaged):
         shutil.copytree(place, tmp_path / place.name)
     (tmp_path / damaged.name / "history.csv").write_text("epoch\n1\n")
-    found = {run.folder.name: run.folder.parent for run in compare.every(SHIPPED, Store(tmp_path))}
+    found = {run.folder.name: run.folder.parent for run in compare.every(SHIPPED, Store(tmp_path, shipped=False))}
     assert found[whole.name] == tmp_path and found[damaged.name] == SHIPPED.folder
     assert set(found) == {place.name for place in SHIPPED.folder.glob("[!.]*")}
-    assert compare.every(Store(tmp_path / "none")) == []
+    assert compare.every(Store(tmp_path / "none", shipped=False)) == []
 
 
 def test_a_models_name_becomes_columns():

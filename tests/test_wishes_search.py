@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fmnist_lib import UserError, machine, models
+from fmnist_lib import ROOT, UserError, machine, models
 from fmnist_lib.press import charts
 from fmnist_lib.runs import record
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import parameters, protocol, search, strategies
 
-STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(protocol.ROOT / "params" / "search.yaml"))
+STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "search.yaml"))
 STATED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
 SPACE = {
     "k": [3, 5],
