@@ -101,3 +101,5 @@ def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_d
     assert f"{undecided['seeds needed']:.0f} seeds would decide it" in said.replace("\\,", ",").replace(",", "")
     few = claims.judge(FRAME[FRAME["seed"] < 14], SECONDS)
     assert "**By the rule: not judged: 3 of 10 seeds**" in claim_as_markdown(few[few["id"] == "S1"])
+    one = claims.judge(FRAME[FRAME["seed"] == 11], SECONDS)
+    assert "(n = 1, so no interval)" in claim_as_markdown(one[one["id"] == "S1"])

@@ -7,6 +7,7 @@ import pandas as pd
 from fmnist_lib.press.language import number, sentence, tr
 
 PART = "{part}: {mean} {unit}, between {low} and {high} at {level:.2f} % (n = {n}); in the paper {paper}."
+ALONE = "{part}: {mean} {unit} (n = {n}, so no interval); in the paper {paper}."
 DIGITS = {"points": 2, "nats": 3, "epochs": 1, "log ratio": 2, "share": 2}  # decimals of an effect
 
 
@@ -81,7 +82,7 @@ def claim_as_markdown(rows: pd.DataFrame) -> str:
         digits = DIGITS.get(row["unit"], 0)
         numbers = {name: number(row[name], digits, sign="+") for name in ("mean", "low", "high", "paper")}
         about = {"part": row["part"], "unit": row["unit"], "n": row["n"], "level": 100 * row["level"]}
-        lines.append("- " + sentence(PART, **numbers, **about))
+        lines.append("- " + sentence(PART if row["n"] > 1 else ALONE, **numbers, **about))
         if row["seeds needed"] > 0:
             lines[-1] += " " + sentence("By the variance seen, {n} seeds would decide it.", n=row["seeds needed"])
     said = verdict(rows["verdict"].iloc[0])
