@@ -62,7 +62,8 @@ def _ours(row: dict, name: str, digits: int) -> str:
 def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
     """Write the claims, a row a part of each: its effect, the paper's, ours and its interval, n, the verdict.
 
-    ``judged`` is the table of ``study.claims.judge``; a claim's verdict stands in its first row alone.
+    ``judged`` is the table of ``study.claims.judge``; a claim's verdict stands in its first row alone, and beside each
+    part that is undecidable how many seeds would decide it.
     """
     rows = []
     for row in judged.assign(again=judged["id"].duplicated()).to_dict("records"):
@@ -71,7 +72,9 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         interval = f"{low} … {high}" if row["n"] > 1 else "—"
         measured = f": {tr(row['part'])} [{tr(row['unit'])}]" if row["part"] else ""
         effect = f"{row['id']}. {tr(row['claim'])}{measured}"
-        rows.append((effect, paper, ours, interval, str(row["n"]), "" if row["again"] else verdict(row["verdict"])))
+        words = [] if row["again"] else [verdict(row["verdict"])]
+        words += [tr("{} seeds would decide it").format(number(row["seeds needed"]))] if row["seeds needed"] > 0 else []
+        rows.append((effect, paper, ours, interval, str(row["n"]), "; ".join(words)))
     return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict"])
 
 
