@@ -12,7 +12,7 @@ from test_claims import SECONDS, made_up
 from fmnist_lib.press import figures, intervals
 from fmnist_lib.press.language import LANGUAGES, speak
 from fmnist_lib.press.specification import specification
-from fmnist_lib.press.tables import claim_as_markdown
+from fmnist_lib.press.tables import claim_as_markdown, claims_as_text
 from fmnist_lib.study import claims, results
 
 FRAME = made_up(spread=0.3)
@@ -99,5 +99,10 @@ def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_d
     undecided = JUDGED[JUDGED["seeds needed"] > 0].iloc[0]
     said = claim_as_markdown(JUDGED[JUDGED["id"] == undecided["id"]])
     assert f"{undecided['seeds needed']:.0f} seeds would decide it" in said.replace("\\,", ",").replace(",", "")
+    table = claims_as_text(JUDGED[JUDGED["part"] != ""])
+    told = table["verdict"].str.extract(r"([\d,]+) seeds would decide it")[0].str.replace(",", "").astype(float)
+    assert told.tolist() == pytest.approx(JUDGED.loc[JUDGED["part"] != "", "seeds needed"].tolist(), nan_ok=True)
     few = claims.judge(FRAME[FRAME["seed"] < 14], SECONDS)
     assert "**By the rule: not judged: 3 of 10 seeds**" in claim_as_markdown(few[few["id"] == "S1"])
+    one = claims.judge(FRAME[FRAME["seed"] == 11], SECONDS)
+    assert "(n = 1, so no interval)" in claim_as_markdown(one[one["id"] == "S1"])

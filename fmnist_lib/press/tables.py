@@ -7,6 +7,7 @@ import pandas as pd
 from fmnist_lib.press.language import number, sentence, tr
 
 PART = "{part}: {mean} {unit}, between {low} and {high} at {level:.2f} % (n = {n}); in the paper {paper}."
+ALONE = "{part}: {mean} {unit} (n = {n}, so no interval); in the paper {paper}."
 DIGITS = {"points": 2, "nats": 3, "epochs": 1, "log ratio": 2, "share": 2}  # decimals of an effect
 
 
@@ -61,7 +62,8 @@ def _ours(row: dict, name: str, digits: int) -> str:
 def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
     """Write the claims, a row a part of each: its effect, the paper's, ours and its interval, n, the verdict.
 
-    ``judged`` is the table of ``study.claims.judge``; a claim's verdict stands in its first row alone.
+    ``judged`` is the table of ``study.claims.judge``; a claim's verdict stands in its first row alone, and beside each
+    part that is undecidable how many seeds would decide it.
     """
     rows = []
     for row in judged.assign(again=judged["id"].duplicated()).to_dict("records"):
@@ -70,7 +72,9 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         interval = f"{low} … {high}" if row["n"] > 1 else "—"
         measured = f": {tr(row['part'])} [{tr(row['unit'])}]" if row["part"] else ""
         effect = f"{row['id']}. {tr(row['claim'])}{measured}"
-        rows.append((effect, paper, ours, interval, str(row["n"]), "" if row["again"] else verdict(row["verdict"])))
+        words = [] if row["again"] else [verdict(row["verdict"])]
+        words += [tr("{} seeds would decide it").format(number(row["seeds needed"]))] if row["seeds needed"] > 0 else []
+        rows.append((effect, paper, ours, interval, str(row["n"]), "; ".join(words)))
     return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict"])
 
 
@@ -81,7 +85,7 @@ def claim_as_markdown(rows: pd.DataFrame) -> str:
         digits = DIGITS.get(row["unit"], 0)
         numbers = {name: number(row[name], digits, sign="+") for name in ("mean", "low", "high", "paper")}
         about = {"part": row["part"], "unit": row["unit"], "n": row["n"], "level": 100 * row["level"]}
-        lines.append("- " + sentence(PART, **numbers, **about))
+        lines.append("- " + sentence(PART if row["n"] > 1 else ALONE, **numbers, **about))
         if row["seeds needed"] > 0:
             lines[-1] += " " + sentence("By the variance seen, {n} seeds would decide it.", n=row["seeds needed"])
     said = verdict(rows["verdict"].iloc[0])
