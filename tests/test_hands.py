@@ -18,7 +18,7 @@ from test_runs import HISTORY, RECIPE, checkpoint_of, write
 from fmnist_lib import ROOT, UserError
 from fmnist_lib import __main__ as command_line
 from fmnist_lib.__main__ import main
-from fmnist_lib.commands import lab, plan, predict, reference, report, runs
+from fmnist_lib.commands import lab, plan, predict, readme, reference, report, runs
 from fmnist_lib.press.display import Table
 from fmnist_lib.press.render import ArticlePDFExporter
 from fmnist_lib.runs import checkpoint, store
@@ -93,7 +93,8 @@ def test_a_bare_report_says_what_it_would_take_and_does_nothing(tmp_path, monkey
     rows = {line.split()[2]: line for line in out.splitlines() if "fmnist report" in line}
     assert out.startswith("Nothing was done.") and list(rows) == ["smoke", "quick", "paper", "rigorous"]
     assert "50 epochs of 50,000 images" in rows["paper"] and set(tmp_path.rglob("*")) == before
-    assert re.search(r" 1 +16 ", rows["paper"])  # twelve of the grid, the winner's again, three of the rivals
+    assert re.search(r" 1 +0 +0 s", rows["paper"])  # all of it is shipped
+    assert re.search(r" 1 +16 ", rows["quick"])  # twelve of the grid, the winner again, three of the rivals
     assert main(["report", "-p", "epochs", "3"]) == 0
     assert "3 epochs of 8,000 images" in capsys.readouterr().out
 
@@ -266,5 +267,5 @@ def test_without_a_report_s_folder_a_table_links_to_no_data(executed):
 def test_the_spanish_summary_has_a_place_for_each_block_and_nothing_stale():
     text = (ROOT / "LEEME.md").read_text("utf-8")
     study, values = reference.records(reference.FOLDER)
-    for name, block in reference.blocks(study, values, "es").items():
+    for name, block in readme.blocks(study, values, "es").items():
         assert text.count(f"<!-- {name} -->\n\n{block.strip()}\n\n<!-- /{name} -->") == 1, name

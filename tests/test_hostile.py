@@ -267,6 +267,7 @@ sys.exit(main(sys.argv[1:]))
 def test_no_room_for_any_file_is_told_in_two_lines_and_the_older_report_survives(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
+    (out / ".lock").touch()  # by which it is known as a report's folder
     (out / "report.html").write_text("the older one")
     line = [sys.executable, "-c", FULL, "report", ROOT / "params" / "smoke.yaml", "-p", "out", out]
     two_lines(subprocess.run(line, capture_output=True), "File too large")

@@ -180,6 +180,7 @@ def test_sigterm_stops_the_command_as_ctrl_c_does(monkeypatch, capsys, handler):
 @pytest.mark.parametrize("blow", ["SIGTERM", "Ctrl-C", "kernel killed"])
 def test_a_report_stopped_in_training_says_how_to_go_on_and_leaves_no_process(tmp_path, blow):
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".lock").touch()  # by which it is known as a report's folder
     (tmp_path / "out" / "report.html").write_text("the older one")
     given = {"runs_dir": tmp_path / "runs", "out": tmp_path / "out", "epochs": 100_000, "workers": 1, "n": 2}
     options = [text for name, value in given.items() for text in ("-p", name, str(value))]

@@ -27,8 +27,10 @@ def params_file(name: str) -> Path:
 
 
 def named() -> list[Path]:
-    """List the project's params files, the cheapest first."""
-    return sorted(PARAMS.glob("*.yaml"), key=_cost)
+    """List the project's params files that state a report's grid, the cheapest first."""
+    every = {path: parameters.read_file(path) for path in PARAMS.glob("*.yaml")}
+    whole = [path for path, values in every.items() if {"k", "n", "p"} <= values.keys() and "lrs" not in values]
+    return sorted(whole, key=_cost)
 
 
 def _cost(path: Path) -> int:

@@ -10,6 +10,7 @@ import torch
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands import reference, report
+from fmnist_lib.runs.files import is_shipped
 from fmnist_lib.study import protocol
 from fmnist_lib.study.protocol import Study
 
@@ -42,6 +43,10 @@ def compared(folder: Path, study: Study, values: dict, again, data: dict, why: l
     kept = {path.name: path.read_bytes() for path in folder.glob("report.*")} | pictures(notebook)
     excused = {name for name in pages if why} | {name for name in made if why and name.startswith("how it was given")}
     made, there = made | pages, there | {name: kept.get(name) for name in pages}
+    if moved(folder):  # the parameters that it was made with do not say where its runs are
+        made, there = (
+            {k: v for k, v in some.items() if not k.startswith("how it was given")} for some in (made, there)
+        )
     wrong = [name for name in {**made, **there} if made.get(name) != there.get(name)]
     if bad := [name for name in wrong if name not in excused]:
         cause = f"{folder}: {', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not what the records give"
@@ -57,13 +62,19 @@ def verdict(folder: Path, same: list[str], untold: list[str], why: list[str]) ->
     return f"{found}; not so {', '.join(untold)}, which proves nothing here ({'; '.join(why)}): verified but for these."
 
 
+def moved(folder: Path) -> bool:
+    """Say whether a report's runs lie beside it, other than those that every store finds."""
+    runs = Path(folder).absolute() / "runs"
+    return runs.is_dir() and not is_shipped(runs)
+
+
 def executed(folder: Path, values: dict) -> tuple:
     """Return the report's notebook executed again on its records, and the data it shows; nothing is trained."""
     given = dict(nbformat.read(folder / "report.ipynb", 4).metadata["papermill"]["parameters"])
     kind = {name: values[name] for name in reference.KIND}
     given |= {} if protocol.resolved(protocol.DEFAULTS | given) == tuple(kind.values()) else kind
     beside = Path(folder).absolute() / "runs"
-    given |= {"runs_dir": str(beside)} if beside.is_dir() else {}
+    given |= {"runs_dir": str(beside)} if moved(folder) else {}
     with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / "report.ipynb"
         report._execute("report", given, target)
