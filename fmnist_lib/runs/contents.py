@@ -39,7 +39,8 @@ def status(recipe: Recipe, history: list[dict] | pd.DataFrame) -> str | None:
 
     A loss that is not finite ends it at once; a minimum of the validation loss that is ``patience`` epochs old too.
     """
-    epochs, train, val, accuracy = pd.DataFrame(history, columns=[*COLUMNS]).to_dict("list").values()
+    rows = pd.DataFrame(history, columns=[*COLUMNS])
+    epochs, train, val, accuracy = (rows[name].tolist() for name in COLUMNS)
     images = data.TEST_IMAGES if recipe.validate_on == "test" else recipe.val_images
     if epochs != list(range(1, len(epochs) + 1)):
         raise ValueError(f"the epochs are not 1 to {len(epochs)}")
