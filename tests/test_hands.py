@@ -102,14 +102,6 @@ def test_a_bare_report_says_what_it_would_take_and_does_nothing(tmp_path, monkey
 # Runs
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(39.6, "40 s"), (59.4, "59 s"), (60, "1 min"), (3570, "1 h 00 min"), (9000, "2 h 30 min"), (float("nan"), "")],
-)
-def test_times_are_said_in_hours_and_minutes(seconds, words):
-    assert runs.duration(seconds) == words
-
-
 def test_the_listing_is_for_people(tmp_path):
     write(tmp_path)
     (row,) = runs.listing(Store(tmp_path)).to_dict("records")

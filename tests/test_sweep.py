@@ -276,7 +276,8 @@ def test_retraining_with_seed_0_repeats_the_searchs_first_epochs(tmp_path, data_
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.4, "0 s"), (29, "29 s"), (31, "1 min"), (3570, "1 h 0 min"), (23_400, "6 h 30 min")]
+    ("seconds", "said"),
+    [(0.4, "0 s"), (39.6, "40 s"), (59.4, "59 s"), (60, "1 min"), (3570, "1 h 00 min"), (23_400, "6 h 30 min")],
 )
 def test_a_time_is_told_in_hours_and_minutes(seconds, said):
     assert sweep.lasting(seconds) == said

@@ -5,13 +5,13 @@ papermill loads this with its engines. It changes nothing but what a process sho
 
 import sys
 
-OURS = ("UserError", "Stopped")
+OURS = {"UserError": "Error: ", "Stopped": ""}  # the names of ours, and what stands before their words
 
 
 def calm(kind, error, trace):
     """Show an exception that nobody caught as `sys.excepthook` does; of a notebook's own words these words alone."""
-    if getattr(error, "ename", None) in OURS:
-        print(f"Error: {error.evalue}", file=sys.stderr)
+    if (name := getattr(error, "ename", None)) in OURS:
+        print(f"{OURS[name]}{error.evalue}", file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, trace)
 

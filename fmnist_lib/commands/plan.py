@@ -62,13 +62,12 @@ def _rates(frame: "pd.DataFrame") -> "pd.Series":
 
 
 def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
-    from fmnist_lib.commands.runs import duration
     from fmnist_lib.runs.store import Store
-    from fmnist_lib.runs.sweep import cores
+    from fmnist_lib.runs.sweep import cores, lasting
 
     values = protocol.DEFAULTS | parameters.checked(values)
     missing = protocol.collect(values, Store(values.get("runs_dir", ""))).missing
     seconds = sum(rates.get(r.model, rates.max()) * r.train_images * r.epochs for r in missing) / cores()
     what = f"{values['epochs']} epochs of {values['train_images']:,} images"
     row = {"command": f"fmnist report {path.stem}", "each": what, "seeds": len(values["seed"])}
-    return row | {"to train": len(missing), "about": duration(seconds)}
+    return row | {"to train": len(missing), "about": lasting(seconds)}

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from fmnist_lib import UserError
 from fmnist_lib.commands import card, readme, reference
 from fmnist_lib.commands.report import DATA
 from fmnist_lib.runs import record
@@ -19,6 +20,8 @@ def publish(report: Path, folder: Path = reference.FOLDER, pages: Path = referen
     """
     values = protocol.DEFAULTS | reference.stated(report)
     study = protocol.collect(values, Store(values.get("runs_dir", "")))
+    if study.missing:  # else what is shipped of them would be removed
+        raise UserError(f"{report} lacks {len(study.missing)} of its runs", "make the report first")
     for run in study.every:
         _ship(run, folder / "runs" / run.folder.name)
     listed = {run.folder.name for run in study.every}

@@ -45,9 +45,8 @@ def blocks(study: Study, values: dict, language: str = "en") -> dict[str, str]:
     tested = {name: table2.loc[model] for name, model in TESTED.items()}
     found = sentence(FOUND, winner=protocol.WINNER, models=len(table1), **tested)
     said = {"found": found, "table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
-    measured = BENCHMARK
-    shown = measured.exists() and language == "en"
-    return said | ({"speed": floors.readme_table(pd.read_csv(measured)).strip()} if shown else {})
+    shown = BENCHMARK.exists() and language == "en"
+    return said | ({"speed": floors.readme_table(pd.read_csv(BENCHMARK)).strip()} if shown else {})
 
 
 def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:

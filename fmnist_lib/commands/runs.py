@@ -13,6 +13,7 @@ from fmnist_lib.press.language import number
 from fmnist_lib.runs import checkpoint, contents
 from fmnist_lib.runs.record import HISTORY, RECORD
 from fmnist_lib.runs.store import Store
+from fmnist_lib.runs.sweep import lasting
 
 HEADER = 2**20  # bytes of a checkpoint in which it says what it is
 QUIET = 60.0  # seconds, beside three of its epochs, after which an unfinished training counts as interrupted
@@ -37,16 +38,6 @@ def verified(store: Store) -> int:
     return count
 
 
-def duration(seconds: float) -> str:
-    """Write seconds as a person says them: 40 s, 6 min, 2 h 30 min; "" for what is not known."""
-    if pd.isna(seconds):
-        return ""
-    hours, minutes = divmod(round(seconds / 60), 60)
-    if seconds < 59.5:
-        return f"{seconds:.0f} s"
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
-
-
 def listing(store: Store) -> pd.DataFrame:
     """Return a row of texts a run: status, protocol, scores at the best epoch, what computed it, time, size."""
     return pd.DataFrame([_told(row) for row in store.frame().to_dict("records")])
@@ -58,7 +49,8 @@ def _told(row: dict) -> dict:
         told["protocol"] = f"{row['epochs']:.0f} epochs of {number(row['train_images'])} images"
         told["best"] = f"{number(100 * row['best_val_accuracy'], 2)} % at epoch {row['best_epoch']:.0f}"
     told |= {name: row[name] if pd.notna(row.get(name)) else "" for name in ("device", "precision", "torch")}
-    return told | {"time": duration(row.get("seconds")), "size": _size(row["megabytes"])}
+    took = lasting(row["seconds"]) if pd.notna(row.get("seconds")) else ""
+    return told | {"time": took, "size": _size(row["megabytes"])}
 
 
 def _size(megabytes: float) -> str:
@@ -105,6 +97,6 @@ def told(table: pd.DataFrame, finished: int) -> str:
     lines = [f"{finished} finished, {alive} under way, {len(table) - alive} interrupted"]
     for row in table.to_dict("records"):
         scores = f"loss {row['val_loss']:.3f}, {100 * row['val_accuracy']:.2f} % on validation"
-        end = f"about {duration(row['left'])} left" if row["alive"] else f"interrupted {duration(row['ago'])} ago"
+        end = f"about {lasting(row['left'])} left" if row["alive"] else f"interrupted {lasting(row['ago'])} ago"
         lines.append(f"{row['run']}: epoch {row['epoch']:.0f} of {row['epochs']}, {scores}, {end}")
     return "\n".join(lines)

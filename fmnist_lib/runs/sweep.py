@@ -61,7 +61,7 @@ def tell_alike(todo: list[Recipe], store: Store):
 def lasting(seconds: float) -> str:
     """Return a time as one says it: 40 s, 5 min, 6 h 30 min."""
     hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min" if seconds >= 59.5 else f"{seconds:.0f} s"
 
 
 def cores() -> int:

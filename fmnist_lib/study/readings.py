@@ -1,8 +1,7 @@
 """The readings: each point that the paper leaves open, understood otherwise, one at a time and a few together."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
-from fmnist_lib.recipe import Recipe
 from fmnist_lib.study.paper import ANN_MODELS, TABLE_1, WINNER
 
 NAHUEL = "CNN-Nahuel"
@@ -34,7 +33,7 @@ class Reading:
         return usual and (self.searched_anew or not self.changes)
 
 
-EVERY = {
+READINGS = {
     "default": Reading("as in this report", (*TABLE_1, NAHUEL, *ANN_MODELS)),
     "no_padding": Reading("no padding", (WINNER, WIDE, NAHUEL), {"padding": "0,0"}),
     "same_padding": Reading("padding that keeps the size", (*PAIRS, NAHUEL), {"padding": "same"}),
@@ -54,8 +53,6 @@ EVERY = {
     "mode_k5": Reading("CNN-Nahuel: k = 5, training mode", (NAHUEL,), {"nahuel_k": 5}, training_mode=True),
     "mode_batch": Reading("CNN-Nahuel: 1,000, training mode", (NAHUEL,), {"batch": 1000}, training_mode=True),
 }
-KNOWN = {field.name for field in fields(Recipe)} | RETRAINING
-READINGS = {name: reading for name, reading in EVERY.items() if KNOWN.issuperset(reading.changes)}
 
 
 def choices(reading: Reading) -> list[str]:
