@@ -12,6 +12,11 @@ settings.register_profile("busy machine", deadline=None)
 settings.load_profile("busy machine")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Never name a test by bytes, whose clock or order the next worker that collects may not share."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of the project's verified raw files, fetched if need be."""

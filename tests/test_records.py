@@ -247,9 +247,13 @@ def test_answers_that_no_model_gives_are_refused_though_their_hash_fits(tmp_path
     refused(tmp_path, record.TEST)
 
 
-@pytest.mark.parametrize(
-    "content", [gzip.compress(b"0" * 10**8), gzip.compress(b"x")[:-3], b"\x1f\x8b\x08", b"", b"\xff"]
-)
+NO_ANSWERS = {
+    "a bomb of zeros": gzip.compress(b"0" * 10**8), "cut off": gzip.compress(b"x")[:-3], "a bare head": b"\x1f\x8b\x08",
+    "empty": b"", "no gzip": b"\xff",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_answers_that_are_none_are_refused_in_little_memory(tmp_path, content):
     forge(write(tmp_path).folder, record.TEST, content)
     refused(tmp_path, record.TEST)
