@@ -71,7 +71,16 @@ def cores() -> int:
 
 def processes(n: int) -> ProcessPoolExecutor:
     """Start n single-thread processes that leave Ctrl-C to this one, and die with it."""
-    return ProcessPoolExecutor(n, multiprocessing.get_context("spawn"), _start_worker)
+    return ProcessPoolExecutor(n, _context(), _start_worker)
+
+
+def _context():
+    """Fork the processes of every sweep from one that has imported PyTorch, or start each anew where none can fork."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "fmnist_lib.kernels.second", "torch._dynamo"])  # this the optimiser wants
+    return context
 
 
 def _train_in_processes(todo, store, data_dir, workers, weights):
