@@ -24,7 +24,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("fmnist_lib", "tests", "notebooks")  # the rest is linked
 IMPORTED = "torch torch._dynamo pandas scipy.stats statsmodels.stats.weightstats matplotlib.pyplot seaborn numba"
-IMPORTED += " papermill nbconvert pypandoc typst hypothesis pytest PIL.Image babel.numbers"  # once, before the forks
+IMPORTED += " nbconvert pypandoc typst hypothesis pytest PIL.Image babel.numbers"  # once; papermill would load us
 PYTEST = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
 FAILED = 1  # pytest's exit status where a test failed; any other but 0 says that the tests did not run
 SECONDS = 300  # for the tests of one change

@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -255,6 +256,16 @@ def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_win
     assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
     assert (folder / "table1.csv").read_bytes() == (copy / "table1.csv").read_bytes()
     assert "table1.csv" in verify.verify(folder)[0]
+
+
+def test_a_report_that_lacks_runs_is_not_published_and_what_is_shipped_stays(copy, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(copy, tmp_path / "shipped"))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    collect = protocol.collect
+    monkeypatch.setattr(protocol, "collect", lambda *asked: replace(collect(*asked), missing=[Recipe("CNN-Nahuel")]))
+    with pytest.raises(UserError, match="lacks 1 of its runs"):
+        publish.publish(copy, folder, tmp_path)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_run_of_another_precision_beside_a_study_is_not_taken_for_one_of_it(copy):

@@ -1,6 +1,7 @@
 """What a report's records give: its tables as files, any run trained anew, the card and the README of the reference."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -9,6 +10,7 @@ import pandas as pd
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands import card, readme
 from fmnist_lib.press.language import speak
+from fmnist_lib.recipe import NUMERICS
 from fmnist_lib.runs import record, sweep
 from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.run import Run
@@ -104,7 +106,8 @@ def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:
         raise UserError(f"{folder} has no run {name}…", f"give the beginning of one of {names}")
 
     with tempfile.TemporaryDirectory() as temporary:
-        again = sweep.train([run.recipe for run in chosen], Store(temporary, shipped=False), data_dir)
+        todo = [replace(run.recipe, numerics=NUMERICS) for run in chosen]  # by this engine, whichever trained them
+        again = sweep.train(todo, Store(temporary, shipped=False), data_dir)
         return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
 
 

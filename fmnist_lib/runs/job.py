@@ -8,8 +8,8 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from fmnist_lib import data, machine, models, training
-from fmnist_lib.recipe import Recipe
+from fmnist_lib import UserError, data, machine, models, training
+from fmnist_lib.recipe import NUMERICS, Recipe
 from fmnist_lib.runs import checkpoint, contents
 from fmnist_lib.runs.files import memory_explained
 from fmnist_lib.runs.record import MOMENT, TEST, source
@@ -28,6 +28,7 @@ def train_one(recipe: Recipe, store: Store, data_dir: Path, weights: bool = Fals
             if run.has_weights:
                 checkpoint.discard(place)  # left by a process that was killed here before
             return
+        _check_engine(recipe)
         machine.prepare(recipe.threads)
         made = machine.environment(recipe.device), source()  # before the source can change under the training
         began, kept = time.perf_counter(), time.monotonic()
@@ -44,6 +45,12 @@ def train_one(recipe: Recipe, store: Store, data_dir: Path, weights: bool = Fals
         times = {"seconds": round(seconds, 3), "finished": time.strftime(MOMENT, time.gmtime())}
         store.write(recipe, history, final_weights(recipe, tensors()), times, made)
         checkpoint.discard(place)
+
+
+def _check_engine(recipe: Recipe):
+    if recipe.numerics != NUMERICS:  # what it trained would bear another engine's name
+        cause = f"{recipe.name} was computed by engine {recipe.numerics}, and this is engine {NUMERICS}"
+        raise UserError(cause, "train it with the commit that its run.json names, or leave numerics out of the recipe")
 
 
 def final_weights(recipe: Recipe, tensors: dict) -> dict:
