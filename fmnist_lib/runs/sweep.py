@@ -75,8 +75,8 @@ def processes(n: int) -> ProcessPoolExecutor:
 
 
 def _context():
-    """Fork the processes of every sweep from one that has imported PyTorch, or start each anew where none can fork."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    """Fork the processes of every sweep from one that has imported PyTorch; where not on Linux, start each anew."""
+    if sys.platform != "linux":  # macOS's own libraries are not safe in a fork
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "fmnist_lib.kernels.second", "torch._dynamo"])  # this the optimiser wants
