@@ -13,7 +13,7 @@ settings.load_profile("busy machine")
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Never name a test by bytes, whose clock or order the next worker that collects may not share."""
+    """Name no test by bytes: those of a compressor hold a clock, and two workers must collect the same names."""
     return argname if isinstance(val, bytes) else None
 
 

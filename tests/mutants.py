@@ -23,8 +23,9 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("fmnist_lib", "tests", "notebooks")  # the rest is linked
+# Not papermill: its entry point would import this library before the copy is there.
 IMPORTED = "torch torch._dynamo pandas scipy.stats statsmodels.stats.weightstats matplotlib.pyplot seaborn numba"
-IMPORTED += " nbconvert pypandoc typst hypothesis pytest PIL.Image babel.numbers"  # once; papermill would load us
+IMPORTED += " nbconvert pypandoc typst hypothesis pytest PIL.Image babel.numbers"  # once, before the forks
 PYTEST = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
 FAILED = 1  # pytest's exit status where a test failed; any other but 0 says that the tests did not run
 SECONDS = 300  # for the tests of one change
