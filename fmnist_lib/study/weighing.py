@@ -65,13 +65,14 @@ def hours(todo: Sequence[Recipe]) -> float:
 
 def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | str = "") -> pd.DataFrame:
     """Train what is missing of these readings and return their `values`, a row a network tested or searched."""
+    on = {name: params[name] for name in ("workers", "cluster") if name in params}
     while todo := store.missing(recipes(names, params, store)):
-        sweep.train(todo, store, data_dir, params.get("workers", 0), weights=True)
+        sweep.train(todo, store, data_dir, weights=True, **on)
     tables = []
     for name in names:
         searched = [store.find(recipe) for recipe in searches(READINGS[name], params)]
         again = retrainings(READINGS[name], searched, params)
-        tested = sweep.train(again, store, data_dir, weights=True)
+        tested = sweep.train(again, store, data_dir, weights=True, **on)
         for run in tested:
             job.on_test(run, data_dir)
         tables.append(values(name, searched, tested, data_dir, params["split_seed"]))
