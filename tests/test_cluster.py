@@ -188,6 +188,41 @@ def test_another_recipes_run_is_not_kept(tmp_path, alone, travelled):
         cluster.keep(travelled, RECIPES[1], Store(tmp_path), weights=True)
 
 
+@pytest.mark.long
+def test_a_report_made_on_a_cluster_has_the_weights_and_tables_of_one_made_here(tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, where in ((here, []), (there, ["--cluster", "local"])):
+        line = ["report", "smoke", "-p", "runs_dir", folder / "runs", "-p", "out", folder / "out", *where]
+        subprocess.run([sys.executable, "-m", "fmnist_lib", *map(str, line)], check=True)
+    made = {path.relative_to(here) for path in here.rglob("*") if path.suffix in (".csv", ".safetensors", ".json")}
+    made = {path for path in made if path.name != "run.json" and not path.name.startswith(".")}
+    assert len(made) > 20 and made <= {path.relative_to(there) for path in there.rglob("*")}
+    assert [path for path in sorted(made) if (here / path).read_bytes() != (there / path).read_bytes()] == []
+
+
+SWEEP = """
+import signal
+from test_cluster import ANN, LONG, Store, replace, sweep
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sweep.train([ANN, replace(LONG, epochs=100_000)], Store({place!r}), workers=1, cluster="local")
+"""
+
+
+def test_ctrl_c_ends_a_cluster_of_this_machine_with_all_its_processes_and_keeps_what_is_finished(tmp_path):
+    (tmp_path / "sweep.py").write_text(SWEEP.format(place=str(tmp_path / "runs")))
+    paths = os.pathsep.join(map(str, [ROOT, ROOT / "tests"]))
+    plain = {"env": os.environ | {"PYTHONPATH": paths}, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, tmp_path / "sweep.py"], start_new_session=True, **plain) as started:
+        wait_for(lambda: Store(tmp_path / "runs").find(ANN))
+        begun = psutil.Process(started.pid).children(recursive=True)
+        started.send_signal(signal.SIGINT)
+        told = started.communicate(timeout=120)[1]
+    assert "Stopped. What is finished is kept" in told and "Traceback (most recent call last)" in told
+    wait_for(lambda: not [one for one in begun if one.is_running() and one.status() != psutil.STATUS_ZOMBIE], 30)
+
+
 # Who asks
 
 
