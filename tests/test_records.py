@@ -370,13 +370,13 @@ def test_a_run_that_vanishes_while_it_is_listed_is_not_listed(tmp_path, monkeypa
             place.rename(tmp_path / ".damaged-1")
         return read(folder)
 
-    places = Store(tmp_path)._places("run.json")
+    folders = store.places(tmp_path, "run.json")
     with monkeypatch.context() as patch:
         if when == "within":
-            patch.setattr(store, "read", vanishing)
+            patch.setattr(runs, "read", vanishing)
         else:
             place.rename(tmp_path / ".damaged-1")
-            patch.setattr(Store, "_places", lambda *_: places)
+            patch.setattr(runs, "places", lambda *_: folders)
         assert runs.frame(Store(tmp_path))["run"].tolist() == [OTHER.name]
     assert runs.judged(Store(tmp_path)) == (1, [])
 
