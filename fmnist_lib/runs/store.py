@@ -82,6 +82,11 @@ class Store:
             raise errors[0]
         return run
 
+    def whole(self, recipes: list[Recipe]) -> list[Run]:
+        """Return each recipe's run, in order, or none unless all are there."""
+        runs = list(itertools.takewhile(lambda run: run is not None, map(self.find, recipes)))
+        return runs if len(runs) == len(recipes) else []
+
     def missing(self, recipes: list[Recipe], weights: bool = False) -> list[Recipe]:
         """Return the recipes that have no finished run, each once; a damaged run is set aside and counts as missing."""
         return [recipe for recipe in dict.fromkeys(recipes) if self._sound(recipe, weights) is None]
