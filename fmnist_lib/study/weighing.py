@@ -21,6 +21,8 @@ from fmnist_lib.study.tables import SCORES, TEST, VALIDATION
 RATE = 5000  # images a second that a core trains the winner on
 USUAL = 14  # epochs to the best one, about; a patience comes on top
 COLUMNS = ["table", "model", "seed", *SCORES, "reading"]
+HEADS = {"numbers": "numbers", "inside": "inside 95 %", "default_inside": "the default's"}
+HEADS |= {"better": "log-likelihood − the default's"}
 TABLES = {"I": paper.TABLE_1, "II": paper.TABLE_2}
 
 
@@ -127,8 +129,8 @@ def weigh(found: pd.DataFrame, default: str = "default", level: float = 0.95) ->
     said = [TABLES[row.table].get(row.model, (np.nan,) * 3)[SCORES.index(row.score)] for row in table.itertuples()]
     error = (table["sd"] * np.sqrt(1 + 1 / table["n"])).where(table["sd"] > 0)
     table = table.assign(paper=said, t=(said - table["mean"]) / error)
-    reach = t.ppf(0.5 + level / 2, table["freedom"])
-    table["inside"] = (table["t"].abs() <= reach).astype(object).where(table["t"].notna())
+    most = t.ppf(0.5 + level / 2, table["freedom"])
+    table["inside"] = (table["t"].abs() <= most).astype(object).where(table["t"].notna())
     table["log_likelihood"] = t.logpdf(table["t"], table["freedom"]) - np.log(error)
     own = table[table["reading"] == default].set_index(keys[1:])[["inside", "log_likelihood"]]
     return table.dropna(subset="paper").join(own.add_prefix("default_"), on=keys[1:]).reset_index(drop=True)
@@ -152,6 +154,17 @@ def score(weighed: pd.DataFrame) -> pd.DataFrame:
     table = groups[["inside", "log_likelihood", "default_inside", "default_log_likelihood"]].sum()
     table = table.assign(numbers=groups.size(), better=table["log_likelihood"] - table["default_log_likelihood"])
     return table.astype({"inside": int, "default_inside": int}).sort_values("better", ascending=False, kind="stable")
+
+
+def reach(weighed: pd.DataFrame, level: float = 0.95) -> float:
+    """Return the t that so many of the paper's numbers stay within, by the least certain sd."""
+    return float(t.ppf(0.5 + level / 2, weighed["freedom"].min()))
+
+
+def shown(scored: pd.DataFrame) -> pd.DataFrame:
+    """Return `score`'s table for a reader: each reading in words, its numbers and those inside, and the default's."""
+    words = scored.index.map(lambda name: READINGS[name].words)
+    return scored[list(HEADS)].rename(columns=HEADS).set_axis(words).rename_axis("reading").reset_index()
 
 
 def kernel_or_head(found: pd.DataFrame) -> pd.DataFrame:
