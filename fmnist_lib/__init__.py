@@ -9,36 +9,16 @@ The core, a thin library of models and training:
     machine                     CPU or CUDA, bf16 or fp32, and which machine this is
     recipe, rules               everything that decides one training, and its id; what a value may be
 
-and four wings:
+and five wings, whose files their own docstrings list:
 
     runs/       a recipe that has been trained, on disk
-        download, files         the data set, from whichever source answers; whole or not at all, locks, signals
-        record, contents        run.json, strict and sealed; curve, answers and tensors, and what of them is believed
-        run, store, pack        one run in its folder; a folder of runs: find, write, list, verify; many in one file
-        checkpoint, job, sweep  what a training goes on from; one training, resumable; many
+    workers/    who trains what is missing, on which processes
     study/      the paper's questions, in numbers; knows no language
-        parameters, plain_yaml, paper           every parameter in one line; how it is read; what the paper says
-        protocol                which trainings the study consists of, and who wins
-        provenance              how a report reads what the paper leaves open; the command that makes it
-        results, tables         all runs as one tidy frame; every table a function of it
-        stats, claims, rule     intervals and tests; each claim an effect; what one interval says
-        certainty, effects, ranks, luck         many seeds: where one run should lie; what k, n and p do; who is first
-        opinions, gap, mode, conduct            beside the claims: other methods; from validation to test; training mode
-        readings, weighing      the text understood otherwise, and which understanding gives its numbers
-        variance                which of split, weights, order and dropout the spread over seeds comes from
-        sections, conclusions   the studies that a report takes in; what each concludes, a sentence and its numbers
-        patience, tradeoff      what stopping early would have saved; what accuracy costs
-        folds                   cross-validation
-        search, strategies      six hyperparameters, what each is worth; ways of searching them, replayed
-        compare                 any runs as one frame, any two against each other
     press/      numbers into pages; knows neither runs nor torch
-        language, locale/       words and numbers: English in the code, a catalogue for any other
-        figures, charts, intervals, specification, diagrams, tables, display    what a notebook shows
-        article, typeset, formulas, render, templates/      an executed notebook as HTML and PDF
-    commands/   one file for each thing that one can do: report, plan, lab, runs, reference, publish, verify, predict,
-                card, benchmark, floors, calm
+    commands/   one file for each thing that one can do
 
-The core imports the core, runs the core and runs, study these and study, press only itself, commands everything.
+The core imports the core, runs the core and runs, workers these and workers, study these and study, press only itself,
+commands everything.
 """
 
 from pathlib import Path

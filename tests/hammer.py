@@ -21,15 +21,16 @@ from pathlib import Path
 import torch
 
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import download, job, sweep
+from fmnist_lib.runs import download, job
 from fmnist_lib.runs.store import Store
+from fmnist_lib.workers import sweep
 
 MODELS = ("CNN3-4-0.1", "CNN5-4-0.25", "ANN-Juan-0.25")
 SMALL = {"epochs": 30, "lr": 0.01, "train_images": 300, "val_images": 100, "batch": 100}
 # At this rate the best epoch is not the last, so that what a resumption must bring back shows.
 RECIPES = [Recipe(model, weights_seed=seed, **SMALL) for model in MODELS for seed in range(4)]
 context = multiprocessing.get_context("forkserver")  # imports once for all processes
-context.set_forkserver_preload(["fmnist_lib.runs.sweep", "torch._dynamo"])
+context.set_forkserver_preload(["fmnist_lib.workers.sweep", "torch._dynamo"])
 
 
 def begin():

@@ -46,9 +46,10 @@ WINGS = {  # whom each may import; the core is what lies beside `__init__`, whic
     "core": {"core", "kernels"},
     "kernels": {"core", "kernels"},
     "runs": {"core", "runs"},
-    "study": {"core", "runs", "study"},
+    "workers": {"core", "runs", "workers"},
+    "study": {"core", "runs", "workers", "study"},
     "press": {"press"},
-    "commands": {"core", "runs", "study", "press", "commands"},
+    "commands": {"core", "runs", "workers", "study", "press", "commands"},
 }
 
 

@@ -18,10 +18,11 @@ from test_runs import HISTORY, OTHER, RECIPE, SOURCE, TIMES, answers_of, empty, 
 from fmnist_lib import ROOT, UserError, training
 from fmnist_lib.__main__ import main
 from fmnist_lib.commands import reference
-from fmnist_lib.runs import checkpoint, contents, files, job, pack, record, sweep
+from fmnist_lib.runs import checkpoint, contents, files, job, pack, record
 from fmnist_lib.runs.run import lock, read
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import parameters, protocol, results, rule
+from fmnist_lib.workers import sweep
 
 
 @pytest.fixture

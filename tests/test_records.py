@@ -24,9 +24,10 @@ from test_runs import FILES, HISTORY, OTHER, RECIPE, answers_of, checkpoint_of, 
 from fmnist_lib import ROOT, UserError, machine, models
 from fmnist_lib import training as engine
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import checkpoint, contents, job, record, store, sweep
+from fmnist_lib.runs import checkpoint, contents, job, record, store
 from fmnist_lib.runs.run import lock, read
 from fmnist_lib.runs.store import Store
+from fmnist_lib.workers import sweep
 
 REFERENCE = ROOT / "reports" / "reference" / "runs"
 

@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from fmnist_lib import UserError, data, machine, models, training
 from fmnist_lib.press import figures
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import checkpoint, contents, files, job, record, sweep
+from fmnist_lib.runs import checkpoint, contents, files, job, record
 from fmnist_lib.runs.run import lock, read
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import results, tables
+from fmnist_lib.workers import sweep
 
 RECIPE = Recipe("CNN3-2-0.1", epochs=2)
 OTHER = Recipe("CNN3-4-0.1", epochs=2)

@@ -17,15 +17,16 @@ from fmnist_lib import ROOT, Stopped, UserError, training
 from fmnist_lib.__main__ import main
 from fmnist_lib.commands import report
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import checkpoint, files, job, sweep
+from fmnist_lib.runs import checkpoint, files, job
 from fmnist_lib.runs.store import Store
+from fmnist_lib.workers import sweep
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
 FINISHED, ENDLESS = Recipe("ANN-Juan-0.1", epochs=3, **SMALL), Recipe("ANN-Juan-0.25", epochs=100_000, **SMALL)
 SWEEP = """
 import signal
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import sweep
+from fmnist_lib.workers import sweep
 from fmnist_lib.runs.store import Store
 
 small = dict(train_images=200, val_images=100, batch=100)
@@ -256,7 +257,7 @@ import resource, sys
 from pathlib import Path
 from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import sweep
+from fmnist_lib.workers import sweep
 from fmnist_lib.runs.store import Store
 
 if __name__ == "__main__":

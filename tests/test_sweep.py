@@ -16,10 +16,11 @@ import pytest
 
 from fmnist_lib import ROOT, UserError, machine, training
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import checkpoint, job, record, sweep
+from fmnist_lib.runs import checkpoint, job, record
 from fmnist_lib.runs.run import Run, lock
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import protocol, results, tables
+from fmnist_lib.workers import sweep
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
 TIMES = {"seconds": 0.0, "finished": "2026-01-01T00:00:00Z"}
@@ -28,7 +29,7 @@ CNN = Recipe("CNN3-4-0.1", epochs=12, **SMALL)
 needs_processes = pytest.mark.skipif(not hasattr(os, "fork"), reason="real kills need POSIX processes")
 if hasattr(os, "fork"):
     real = multiprocessing.get_context("forkserver")  # imports once for all processes
-    real.set_forkserver_preload(["fmnist_lib.runs.sweep", "torch._dynamo"])  # what each of them would import
+    real.set_forkserver_preload(["fmnist_lib.workers.sweep", "torch._dynamo"])  # what each of them would import
 
 
 def contents(folder):

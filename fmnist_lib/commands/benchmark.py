@@ -20,10 +20,11 @@ from torchvision.transforms import ToTensor
 
 from fmnist_lib import data, machine, models, training
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import job, record, sweep
+from fmnist_lib.runs import job, record
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import protocol
 from fmnist_lib.study.parameters import recipe_fields
+from fmnist_lib.workers import sweep
 
 PARTS = {"FirstFunction": "first layer", "FirstFunctionBackward": "first layer"}  # whose time a profile's row is
 PARTS |= dict.fromkeys(("aten::mkldnn_convolution", "aten::convolution_backward"), "second convolution")

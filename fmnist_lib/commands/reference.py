@@ -11,12 +11,13 @@ from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands import card, readme
 from fmnist_lib.press.language import speak
 from fmnist_lib.recipe import NUMERICS
-from fmnist_lib.runs import record, sweep
+from fmnist_lib.runs import record
 from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import KINDS, Store
 from fmnist_lib.study import parameters, protocol, results, tables
 from fmnist_lib.study.protocol import Study
+from fmnist_lib.workers import sweep
 
 FOLDER = ROOT / "reports" / "reference"
 PAGES = ROOT  # where README.md and LEEME.md are

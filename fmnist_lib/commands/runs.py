@@ -13,7 +13,7 @@ from fmnist_lib.press.language import number
 from fmnist_lib.runs import checkpoint, contents
 from fmnist_lib.runs.record import HISTORY, RECORD
 from fmnist_lib.runs.store import Store
-from fmnist_lib.runs.sweep import lasting
+from fmnist_lib.workers.sweep import lasting
 
 HEADER = 2**20  # bytes of a checkpoint in which it says what it is
 QUIET = 60.0  # seconds, beside three of its epochs, after which an unfinished training counts as interrupted

@@ -1,1 +1,6 @@
-"""Numbers into pages: figures, tables and sentences as a notebook shows them, and the article that is made of them."""
+"""Numbers into pages: figures, tables and sentences as a notebook shows them, and the article that is made of them.
+
+language, locale/                       words and numbers: English in the code, a catalogue for any other
+figures, charts, intervals, specification, diagrams, tables, display    what a notebook shows
+article, typeset, formulas, render, templates/      an executed notebook as HTML and PDF
+"""

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from fmnist_lib.runs import job, sweep
+from fmnist_lib.runs import job
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import protocol
 from fmnist_lib.study.protocol import Study
+from fmnist_lib.workers import sweep
 
 
 def conduct(params: dict, store: Store, data_dir: Path | str = "") -> Study:

@@ -10,13 +10,14 @@ from scipy.stats import t
 
 from fmnist_lib import models
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import job, record, sweep
+from fmnist_lib.runs import job, record
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import mode, paper, protocol
 from fmnist_lib.study.readings import READINGS, Reading
 from fmnist_lib.study.results import frame
 from fmnist_lib.study.tables import SCORES, TEST, VALIDATION
+from fmnist_lib.workers import sweep
 
 RATE = 5000  # images a second that a core trains the winner on
 USUAL = 14  # epochs to the best one, about; a patience comes on top
