@@ -394,7 +394,7 @@ def test_what_a_run_says_of_the_test_images_is_what_its_network_says_in_its_read
     loss = F.cross_entropy(logits, labels[:500], reduction="none").numpy()
     assert np.abs(said["loss"][:500] - loss).max() < 1e-4
     assert np.abs(said["probability"][:500] - logits.softmax(1).max(1).values.numpy()).max() < 1e-4
-    pd.testing.assert_frame_equal(contents.parse_answers(contents.pack_answers(answers)), answers)
+    pd.testing.assert_frame_equal(contents.parse_answers(contents.pack_answers(said)), said)
 
 
 # What a study asks, and where its numbers stand

@@ -10,7 +10,7 @@ import pandas as pd
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands import card, readme
 from fmnist_lib.press.language import speak
-from fmnist_lib.recipe import NUMERICS
+from fmnist_lib.recipe import KINDS, NUMERICS
 from fmnist_lib.runs import record
 from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.run import Run
@@ -36,7 +36,7 @@ def records(folder: Path) -> tuple[Study, dict]:
     given, listed = stated(folder), written(folder)[1].get("tab-runs") or ""
     beside, moved = Path(folder).absolute() / "runs", Path(given.get("out", "")) != Path(folder).absolute()
     store = Store(beside, shipped=False) if beside.is_dir() or moved else Store(given.get("runs_dir", ""))
-    kinds = [dict(zip(KIND, kind, strict=True)) for kind in sweep.KINDS]
+    kinds = [dict(zip(KIND, kind, strict=True)) for kind in KINDS]
     alike = [kind for kind in kinds if all(given.get(name, "auto") in ("auto", kind[name]) for name in KIND)]
     found = [(protocol.collect(given | kind, store), protocol.DEFAULTS | given | kind) for kind in alike]
     study, values = max(found, key=lambda pair: (_count(pair[0], listed), -len(pair[0].missing)))

@@ -1,6 +1,7 @@
 """A folder of runs: finding and writing them. Each is in ``<runs>/<model>-s<seed>-<id>/``."""
 
 import atexit
+import itertools
 import shutil
 import tempfile
 import zipfile
@@ -65,6 +66,11 @@ class Store:
         if run and (errors := run.damage()):
             raise errors[0]
         return run
+
+    def whole(self, recipes: list[Recipe]) -> list[Run]:
+        """Return each recipe's run, in order, or none unless all are there."""
+        runs = list(itertools.takewhile(lambda run: run is not None, map(self.find, recipes)))
+        return runs if len(runs) == len(recipes) else []
 
     def missing(self, recipes: list[Recipe], weights: bool = False) -> list[Recipe]:
         """Return the recipes that have no finished run, each once; a damaged run is set aside and counts as missing."""

@@ -13,10 +13,10 @@ def conduct(params: dict, store: Store, data_dir: Path | str = "") -> Study:
 
     With all of it there, nothing is trained; the records may be without weights where the answers are kept.
     """
-    study = protocol.collect(params, store)
+    study = protocol.of_seeds(params, store)
     while study.missing:
         sweep.train(study.missing, store, data_dir, params.get("workers", 0), weights=True)
-        study = protocol.collect(params, store)
+        study = protocol.of_seeds(params, store)
     for run in sweep.train([run.recipe for run in study.retrained], store, data_dir, weights=True):
         answers.on_test(run, data_dir)
     return study

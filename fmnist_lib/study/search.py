@@ -56,6 +56,12 @@ def config(recipe: Recipe) -> Config:
     return (*parse(recipe.model)[1].values(), recipe.optimizer, lr, recipe.activation)
 
 
+def apart(runs: list[Run], params: dict) -> tuple[list[Run], list[Run]]:
+    """Part the runs of a whole study into those of the table and those at full size."""
+    small = set(recipes(params))
+    return [run for run in runs if run.recipe in small], [run for run in runs if run.recipe not in small]
+
+
 def frame(runs: list[Run]) -> pd.DataFrame:
     """Lay out trainings of the table, a row each: `AXES`, seed, accuracy [%] at the best epoch, teraflop up to it."""
     rows = []

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fmnist_lib import models
 from fmnist_lib.recipe import Recipe, parse
-from fmnist_lib.study import networks, tables
+from fmnist_lib.study import networks, results, tables
 from fmnist_lib.study.patience import ends
 
 COSTS = ("epochs", "seconds", "teraflop", "millions")
@@ -34,6 +34,12 @@ def systems(frame: pd.DataFrame, measured: dict[str, float], val_images: int) ->
     table["seconds"] = table["teraflop"] * pace
     table["clock"] = np.where(table["model"].isin(list(measured)), MEASURED, SCALED)
     return table
+
+
+def measured() -> dict[str, float]:
+    """Return the seconds an epoch of the models that the benchmark timed; {} where none is shipped."""
+    table = pd.read_csv(results.SECONDS) if results.SECONDS.exists() else pd.DataFrame(columns=["model", "seconds"])
+    return dict(zip(table["model"], table["seconds"].astype(float), strict=True))
 
 
 def _paces(measured: dict[str, float]) -> dict[str, float]:

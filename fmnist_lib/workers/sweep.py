@@ -17,16 +17,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fmnist_lib import UserError, machine, training
-from fmnist_lib.recipe import Recipe
+from fmnist_lib.recipe import KINDS, Recipe
 from fmnist_lib.runs import checkpoint, job
 from fmnist_lib.runs.files import memory_explained, refuse_shipped, sigterm_as_ctrl_c
 from fmnist_lib.runs.record import HISTORY, RECORD
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.workers import download
-
-KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
-KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
 
 
 @sigterm_as_ctrl_c()
