@@ -19,7 +19,8 @@ import psutil
 import pytest
 from test_sweep import ANN, SMALL, contents, needs_processes, real, wait_for
 
-from fmnist_lib import ROOT, UserError, __main__
+from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands import line as command_line
 from fmnist_lib.commands import reference, report
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import files, job
@@ -505,6 +506,6 @@ def test_the_commands_that_train_take_a_cluster(monkeypatch, tmp_path):
     monkeypatch.setattr("fmnist_lib.commands.verify.verdict", lambda *_: "")
     monkeypatch.setattr(reference, "retrain", lambda *_, cluster: retrained.append(cluster) or [])
     for line in (["report", "quick"], ["reference"], ["verify", str(tmp_path), "--retrain", "CNN"]):
-        assert __main__.main([*line, "--cluster", "local"]) == __main__.main(line) == 0
+        assert command_line.main([*line, "--cluster", "local"]) == command_line.main(line) == 0
     assert [values.get("cluster", "") for values in made] == ["local", "", "local", ""] and retrained == ["local", ""]
-    assert __main__.main(["report", "quick", "--cluster", "local", "-p", "cluster", "local"]) == 1
+    assert command_line.main(["report", "quick", "--cluster", "local", "-p", "cluster", "local"]) == 1
