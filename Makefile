@@ -13,8 +13,8 @@ setup: .venv/ready
 	touch $@
 
 report: PARAMS ?= quick
-report: setup  ## train what is missing and make reports/$(PARAMS)/report.html and report.pdf
-	$(BIN)/fmnist report $(PARAMS)
+report: setup  ## train what is missing, on CLUSTER if it is given, and make reports/$(PARAMS)/report.html and report.pdf
+	$(BIN)/fmnist report $(PARAMS) $(if $(CLUSTER),--cluster $(CLUSTER))
 
 mutants: setup  ## each wrong change of tests/mutants.toml in a copy: does a test notice?
 	$(BIN)/python tests/mutants.py

@@ -24,7 +24,7 @@ from fmnist_lib.commands import runs
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job
 from fmnist_lib.runs.store import Store
-from fmnist_lib.workers import download, sweep
+from fmnist_lib.workers import download, pool, sweep
 
 MODELS = ("CNN3-4-0.1", "CNN5-4-0.25", "ANN-Juan-0.25")
 SMALL = {"epochs": 30, "lr": 0.01, "train_images": 300, "val_images": 100, "batch": 100}
@@ -37,7 +37,7 @@ context.set_forkserver_preload(["fmnist_lib.workers.sweep", "torch._dynamo"])
 def begin():
     """Begin a process of a sweep as the sweep does, with a checkpoint of every epoch."""
     job.CHECKPOINT_SECONDS = 0.0
-    sweep._start_worker()
+    pool._start()
 
 
 def train(place: Path, folder: Path, seed: int):

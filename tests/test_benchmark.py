@@ -1,8 +1,10 @@
 """What the benchmark counts is what PyTorch counts, what it times is done, and its floors are judged by their rule."""
 
+import contextlib
 import io
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from torch.utils.flop_counter import FlopCounterMode
 
 from fmnist_lib import UserError, machine, models
-from fmnist_lib.commands import benchmark, floors, runs
+from fmnist_lib.commands import benchmark, floors, runs, scaling
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job
 from fmnist_lib.runs.store import Store
@@ -96,6 +98,30 @@ def test_a_thousand_runs_of_the_given_length_are_listed(monkeypatch):
     assert len(benchmark.listing_seconds(SMALL, repeats=1)) == 1
     assert [len(rows) for rows in listed] == [1000]
     assert set(listed[0]["epochs"]) == {SMALL.epochs} and listed[0]["run"].nunique() == 1000
+
+
+def test_a_cluster_is_measured_against_a_process_and_against_one_worker(monkeypatch):
+    asked, megabytes = [], iter([100.0, 300.0, 320.0])
+
+    @contextlib.contextmanager
+    def connected(where, workers, device):
+        assert (where, device) == ("local", "cpu")
+        yield SimpleNamespace(scheduler=SimpleNamespace(address=workers))
+
+    def clustered(workers, recipes, _):
+        asked.extend(recipes)
+        return (0.5 if recipes[0].model == "CNN3-4-0.1" else 0.01) * len(recipes) / workers
+
+    monkeypatch.setattr(scaling, "connected", connected)
+    monkeypatch.setattr(scaling, "clustered", clustered)
+    monkeypatch.setattr(scaling, "plain", lambda _, recipes, __: 0.004 * len(recipes))
+    monkeypatch.setattr(scaling, "memory", lambda: next(megabytes))
+    overhead, grown, faster = scaling.measure(SMALL, None, repeats=5).items()
+    assert overhead == ("a run on a cluster, beyond its training", pytest.approx([6.0] * 5))
+    assert grown == ("a cluster's memory after all tiny runs / after a tenth", [1.1])
+    assert faster == ("two workers / one", [2.0] * 5)
+    assert {overhead[0], grown[0], faster[0]} <= floors.QUANTITIES.keys()
+    assert len(set(asked)) == len(asked) >= 1000  # a run that is there would take no time
 
 
 # What is asked for

@@ -86,7 +86,8 @@ def test_no_file_of_the_library_is_over_200_lines(name):
 
 def requirements():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    return [line for line in project["dependencies"] + extras if Requirement(line).name != project["name"]]
 
 
 def pinned():

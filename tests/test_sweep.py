@@ -21,7 +21,7 @@ from fmnist_lib.runs import checkpoint, job, record
 from fmnist_lib.runs.run import Run, lock
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import protocol, results, tables
-from fmnist_lib.workers import sweep
+from fmnist_lib.workers import pool, sweep
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
 TIMES = {"seconds": 0.0, "finished": "2026-01-01T00:00:00Z"}
@@ -75,7 +75,7 @@ def test_a_finished_run_is_never_trained_again(tmp_path, data_dir, monkeypatch):
     job.train_one(ANN, Store(tmp_path), data_dir)
     before = state(tmp_path / ANN.name)
     monkeypatch.setattr(training, "fit", pytest.fail)
-    monkeypatch.setattr(sweep, "ProcessPoolExecutor", pytest.fail)
+    monkeypatch.setattr(pool, "ProcessPoolExecutor", pytest.fail)
     job.train_one(ANN, Store(tmp_path), data_dir)
     first, second = sweep.train([ANN, replace(ANN, model="ANN-Juan-0.10")], Store(tmp_path), data_dir, weights=True)
     assert first.recipe == second.recipe == ANN

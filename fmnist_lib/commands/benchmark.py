@@ -25,7 +25,7 @@ from fmnist_lib.runs import job, record
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import protocol
 from fmnist_lib.study.parameters import recipe_fields
-from fmnist_lib.workers import sweep
+from fmnist_lib.workers.pool import cores, processes
 
 PARTS = {"FirstFunction": "first layer", "FirstFunctionBackward": "first layer"}  # whose time a profile's row is
 PARTS |= dict.fromkeys(("aten::mkldnn_convolution", "aten::convolution_backward"), "second convolution")
@@ -58,7 +58,7 @@ def paired(params: dict) -> list[Recipe]:
 
 def start(device: str) -> list[ProcessPoolExecutor]:
     """Start the processes of a sweep: a single-thread one a core, or the one that has the CUDA device."""
-    pools = [sweep.processes(1) for _ in range(sweep.cores() if device == "cpu" else 1)]
+    pools = [processes(1) for _ in range(cores() if device == "cpu" else 1)]
     wait([pool.submit(os.getpid) for pool in pools])
     return pools
 

@@ -53,7 +53,9 @@ def parser() -> Parser:
     verify = command("verify", run_verify, "make a report anew from its records and compare every byte")
     verify.add_argument("folder", metavar="FOLDER", help="a report, such as reports/reference or your own")
     verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
-    command("reference", run_reference, "run the paper's protocol into reports/reference, the report that is tracked")
+    reference = command("reference", run_reference, "run the paper's protocol into reports/reference, which is tracked")
+    for one in (report, verify, reference):
+        one.add_argument("--cluster", default="", metavar="WHERE", help="train on local or tcp://host:port, by Dask")
     fetch = command("fetch", run_fetch, "get the data set and verify it")
     fetch.add_argument("--data-dir", default="", metavar="FOLDER", help="where to; data/ unless given")
     pack = command("pack", run_pack, "put the records of finished runs into one file")
@@ -96,6 +98,7 @@ def run_report(options):
     """Make a report and say where it is; without a name, say what each would take."""
     from fmnist_lib.commands import plan, report
 
+    options.p += [["cluster", options.cluster]] * bool(options.cluster)
     names = [name for name, _ in options.p]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"-p {short(twice)} is given twice", "give it once; several values are a list, as '[3, 5]'")
@@ -121,7 +124,7 @@ def run_reference(options):
     from fmnist_lib import ROOT
     from fmnist_lib.commands import publish, reference, report
 
-    publish.publish(report.make(ROOT / "params" / "paper.yaml", {}))
+    publish.publish(report.make(ROOT / "params" / "paper.yaml", {"cluster": options.cluster}))
     print(f"Done: {reference.FOLDER / 'report.html'} and report.pdf")
 
 
@@ -132,7 +135,7 @@ def run_verify(options):
     found = verify.verify(options.folder)
     print(*(f"same bytes: {name}" for name in found[0]), sep="\n")
     if options.retrain:
-        print(*reference.retrain(options.folder, options.retrain), sep="\n")
+        print(*reference.retrain(options.folder, options.retrain, cluster=options.cluster), sep="\n")
     print(verify.verdict(options.folder, *found))
 
 

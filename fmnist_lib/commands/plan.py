@@ -64,7 +64,8 @@ def _rates(frame: "pd.DataFrame") -> "pd.Series":
 
 def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
     from fmnist_lib.runs.store import Store
-    from fmnist_lib.workers.sweep import cores, lasting
+    from fmnist_lib.workers.pool import cores
+    from fmnist_lib.workers.sweep import lasting
 
     values = protocol.DEFAULTS | parameters.checked(values)
     missing = protocol.collect(values, Store(values.get("runs_dir", ""))).missing

@@ -98,7 +98,7 @@ def written(folder: Path) -> tuple[dict, dict[str, str]]:
         raise UserError(cause, "take the folder whole from its repository, or make the report anew") from error
 
 
-def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:
+def retrain(folder: Path, name: str, data_dir: Path | None = None, cluster: str = "") -> list[str]:
     """Train the runs of a report whose names begin so once more, elsewhere; return a line each on how they compare."""
     study, _ = records(folder)
     chosen = [run for run in study.every if run.folder.name.startswith(name)]
@@ -108,7 +108,7 @@ def retrain(folder: Path, name: str, data_dir: Path | None = None) -> list[str]:
 
     with tempfile.TemporaryDirectory() as temporary:
         todo = [replace(run.recipe, numerics=NUMERICS) for run in chosen]  # by this engine, whichever trained them
-        again = sweep.train(todo, Store(temporary, shipped=False), data_dir)
+        again = sweep.train(todo, Store(temporary, shipped=False), data_dir, cluster=cluster)
         return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
 
 

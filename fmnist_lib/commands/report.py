@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import sys
 import warnings
@@ -89,6 +90,8 @@ def _turn(lock: Path, maker: Path):
 
 
 def _name(file: Path, values: dict, overrides: dict) -> str:
+    overrides = {name: value for name, value in overrides.items() if name != "cluster"}  # which makes no other report
+    values = {name: value for name, value in values.items() if name != "cluster"}
     if not overrides and file.resolve().parent == ROOT / "params":
         return file.stem
     told = json.dumps(parameters.checked(values), sort_keys=True)
@@ -142,8 +145,9 @@ def carried(nb) -> Iterator[tuple[str, str]]:
 
 
 def without_times(nb):
-    """Return an executed notebook without what another execution would change: clocks, paths, what stderr warned of."""
-    nb.metadata["papermill"] = {"parameters": nb.metadata["papermill"]["parameters"]}
+    """Return an executed notebook without what another execution would change: clocks, places, warnings."""
+    given = nb.metadata["papermill"]["parameters"]
+    nb.metadata["papermill"] = {"parameters": {name: value for name, value in given.items() if name != "cluster"}}
     for cell in nb.cells:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
@@ -151,6 +155,7 @@ def without_times(nb):
             cell["outputs"] = [output for output in cell["outputs"] if output.get("name") != "stderr"]
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell["id"] = "injected-parameters"  # papermill draws one
+            cell["source"] = re.sub(r"\n?^cluster = .*", "", cell["source"], flags=re.MULTILINE)
     return nb
 
 

@@ -1,7 +1,9 @@
 """Files that are there whole or not at all, locks that no dead process holds, and what ends a training from outside."""
 
 import contextlib
+import errno
 import os
+import secrets
 import shutil
 import signal
 import stat
@@ -10,11 +12,12 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, SoftFileLock
 
 from fmnist_lib import ROOT, Stopped, UserError
 
 SHIPPED = ROOT / "reports" / "reference"  # it is read by all, and written by `make reference` alone
+UNLOCKABLE = (errno.ENOLCK, errno.EOPNOTSUPP)  # a network file system without locks: there a file stands for one
 MEMORY = ("out of memory", "can't allocate memory")  # as CUDA says it, and as a CPU does
 
 
@@ -42,7 +45,7 @@ def write_file(path: Path, data: bytes, publish: bool = False):
     """
     if not publish:
         refuse_shipped(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # two machines may have a process of one number
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -82,7 +85,12 @@ def locked(path: Path, wait: bool = True) -> Iterator[None]:
     refuse_shipped(path)
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(path, timeout=-1 if wait else 0).acquire()
+        try:
+            held = FileLock(path, timeout=-1 if wait else 0).acquire()
+        except OSError as error:
+            if error.errno not in UNLOCKABLE:
+                raise
+            held = SoftFileLock(f"{path}.held", timeout=-1 if wait else 0).acquire()
     with held:
         yield
 

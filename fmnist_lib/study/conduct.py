@@ -14,9 +14,10 @@ def conduct(params: dict, store: Store, data_dir: Path | str = "") -> Study:
     With all of it there, nothing is trained; the records may be without weights where the answers are kept.
     """
     study = protocol.of_seeds(params, store)
+    on = {name: params[name] for name in ("workers", "cluster") if name in params}
     while study.missing:
-        sweep.train(study.missing, store, data_dir, params.get("workers", 0), weights=True)
+        sweep.train(study.missing, store, data_dir, weights=True, **on)
         study = protocol.of_seeds(params, store)
-    for run in sweep.train([run.recipe for run in study.retrained], store, data_dir, weights=True):
+    for run in sweep.train([run.recipe for run in study.retrained], store, data_dir, weights=True, **on):
         answers.on_test(run, data_dir)
     return study

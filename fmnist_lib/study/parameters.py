@@ -40,6 +40,13 @@ def _path(value: str) -> str:
 
 SOURCES = ("split", "weights", "order", "dropout")  # of chance, a seed each
 ALONE = "what alone varies in trainings of the winner, or none; one or several"
+
+
+def _cluster(value: str) -> str:
+    known = re.fullmatch(r"(local|(tcp|tls)://[\w.:\[\]-]+:\d{1,5})?", value, re.ASCII)
+    return required(bool(known), "cluster", value, '"", local, or an address as tcp://host:8786')
+
+
 FIELDS = tuple(field.name for field in fields(Recipe) if field.name not in ("model", "keep", "threads", "numerics"))
 PARAMETERS = {
     field.name: Parameter(field.default, field.metadata["rule"], field.metadata["meaning"])
@@ -72,6 +79,9 @@ PARAMETERS |= {
     "replays": Parameter(200, whole(1, 100_000), "searches replayed by each strategy"),
     "picture": Parameter("", text(_path), "a picture to classify; empty is the first test image"),
     "workers": Parameter(0, whole(0, 1024), "processes on a CPU; 0 is one a core"),
+    "cluster": Parameter(
+        "", text(_cluster), "where to train: empty is here; or local, or a Dask scheduler's tcp://host:port"
+    ),
     "samples": Parameter(32, whole(1, 100), "images to show"),
     "samples_seed": Parameter(0, SEED, "which ones"),
     "repeats": Parameter(5, whole(1, 100), "measurements of each quantity, after one to warm up"),

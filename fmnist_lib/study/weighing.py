@@ -68,11 +68,12 @@ def hours(todo: Sequence[Recipe]) -> float:
 
 def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | str = "") -> pd.DataFrame:
     """Train what is missing of these readings and return their `values`, a row a network tested or searched."""
+    on = {name: params[name] for name in ("workers", "cluster") if name in params}
     while todo := store.missing(recipes(names, params, store)):
-        sweep.train(todo, store, data_dir, params.get("workers", 0), weights=True)
+        sweep.train(todo, store, data_dir, weights=True, **on)
     for name in names:
         searched = [store.find(recipe) for recipe in searches(READINGS[name], params)]
-        for run in sweep.train(retrainings(READINGS[name], searched, params), store, data_dir, weights=True):
+        for run in sweep.train(retrainings(READINGS[name], searched, params), store, data_dir, weights=True, **on):
             answers.on_test(run, data_dir)
     return recorded(names, params, store, data_dir)
 

@@ -3,13 +3,10 @@
 import contextlib
 import itertools
 import multiprocessing
-import os
-import signal
 import sys
-import threading
 import time
 from collections import Counter
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -24,25 +21,36 @@ from fmnist_lib.runs.record import HISTORY, RECORD
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.workers import download
+from fmnist_lib.workers.cluster import train_on
+from fmnist_lib.workers.pool import cores, processes
 
 
 @sigterm_as_ctrl_c()
 def train(
-    recipes: list[Recipe], store: Store, data_dir: Path | str = "", workers: int = 0, weights: bool = False
+    recipes: list[Recipe],
+    store: Store,
+    data_dir: Path | str = "",
+    workers: int = 0,
+    weights: bool = False,
+    cluster: str = "",
 ) -> list[Run]:
     """Train what is missing, on this machine's cores or its CUDA device, and return every recipe's run, in order.
 
     A recipe whose run is finished is not trained again; one that was interrupted goes on from its last checkpoint.
     ``workers`` is the number of processes (0: one a core). Set ``weights`` where the test images will be asked.
+    ``cluster`` is "local" or the address of a Dask scheduler whose workers train in place of these processes.
     """
     todo = store.missing(recipes, weights)
     if todo:
         refuse_shipped(store.folder)
         tell_alike(todo, store)
         print(f"Runs to train: {len(todo)}.", flush=True)
-        machine.resolve(todo[0].device, todo[0].precision, todo[0].kernels)
+        if not cluster:
+            machine.resolve(todo[0].device, todo[0].precision, todo[0].kernels)
         folder = download.fetch(data_dir)
-        if todo[0].device == "cuda":
+        if cluster:
+            train_on(cluster, todo, store, data_dir, workers, weights)
+        elif todo[0].device == "cuda":
             for recipe in (bar := _bar(len(todo), "runs", todo)):
                 bar.set_description_str(recipe.model)
                 job.train_one(recipe, store, folder, weights)
@@ -74,25 +82,6 @@ def lasting(seconds: float) -> str:
     """Return a time as one says it: 40 s, 5 min, 6 h 30 min."""
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min" if seconds >= 59.5 else f"{seconds:.0f} s"
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def processes(n: int) -> ProcessPoolExecutor:
-    """Start n single-thread processes that leave Ctrl-C to this one, and die with it."""
-    return ProcessPoolExecutor(n, _context(), _start_worker)
-
-
-def _context():
-    """Fork the processes of every sweep from one that has imported PyTorch; where not on Linux, start each anew."""
-    if sys.platform != "linux":  # macOS's own libraries are not safe in a fork
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "fmnist_lib.kernels.second", "torch._dynamo"])  # this the optimiser wants
-    return context
 
 
 def _train_in_processes(todo, store, data_dir, workers, weights):
@@ -161,11 +150,3 @@ def _epochs_done(place: Path, epochs: int) -> int:
     with contextlib.suppress(OSError, ValueError):  # it is being written
         return max((place / HISTORY).read_text().count("\n") - 1, 0)
     return 0
-
-
-def _start_worker():
-    """Leave Ctrl-C to the parent, and die with it, however it dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
-    machine.prepare()
