@@ -38,13 +38,15 @@ def _path(value: str) -> str:
     return str(ROOT / Path(value).expanduser()) if value not in ("", "temporary") else value
 
 
+SOURCES = ("split", "weights", "order", "dropout")  # of chance, a seed each
+ALONE = "what alone varies in trainings of the winner, or none; one or several"
+
+
 def _cluster(value: str) -> str:
     known = re.fullmatch(r"(local|(tcp|tls)://[\w.:\[\]-]+:\d{1,5})?", value, re.ASCII)
     return required(bool(known), "cluster", value, '"", local, or an address as tcp://host:8786')
 
 
-SOURCES = ("split", "weights", "order", "dropout")  # of chance, a seed each
-ALONE = "what alone varies in trainings of the winner, or none; one or several"
 FIELDS = tuple(field.name for field in fields(Recipe) if field.name not in ("model", "keep", "threads", "numerics"))
 PARAMETERS = {
     field.name: Parameter(field.default, field.metadata["rule"], field.metadata["meaning"])
