@@ -40,8 +40,7 @@ pytestmark = [needs_processes, pytest.mark.slow]
 @contextlib.contextmanager
 def process(*arguments, home=ROOT):
     """Start a part of a cluster from a checkout, in a process group that ends with this block."""
-    line = [sys.executable, "-m", *map(str, arguments), "--no-dashboard", "--local-directory", "."]
-    line = line if "dask_worker" in arguments[0] else line[:-2]
+    line = [sys.executable, "-m", *map(str, arguments), "--no-dashboard"]
     plain = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     started = subprocess.Popen(line, cwd=home, env=os.environ | {"PYTHONPATH": str(home)}, **plain)
     try:
