@@ -11,5 +11,6 @@ readings, weighing                      the text understood otherwise, and which
 patience, tradeoff                      what stopping early would have saved; what accuracy costs
 folds                                   cross-validation
 search, strategies                      six hyperparameters, what each is worth; ways of searching them, replayed
+beyond                                  how far the architecture goes, an ingredient at a time
 compare                                 any runs as one frame, any two against each other
 """
