@@ -12,6 +12,8 @@ NUMERICS = 2  # raised whenever a change to the engine changes the numbers it pr
 IMAGES = 60_000  # in the training part of Fashion-MNIST
 MODERN = ("schedule", "smoothing", "flips", "shifts", "averaging")  # what came after the paper: `fmnist_lib.modern`
 LATER = ("patience", "kernels", "nahuel_k", *MODERN)  # younger than the oldest records: not written at their defaults
+KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
+KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
 
 
 def knob(default, rule: Rule, meaning: str):

@@ -11,16 +11,51 @@ import pytest
 from fmnist_lib import ROOT
 from fmnist_lib.press import article, diagrams, formulas, tables
 from fmnist_lib.press.language import LANGUAGES, catalogue, number, sentence, speak, tr
-from fmnist_lib.study import claims, protocol, provenance, results, rule
+from fmnist_lib.study import (
+    certainty,
+    claims,
+    conclusions,
+    folds,
+    parameters,
+    protocol,
+    provenance,
+    readings,
+    results,
+    rule,
+    sections,
+    strategies,
+    weighing,
+)
 from fmnist_lib.study import tables as tables_of
 
-CELLS = nbformat.read(ROOT / "notebooks" / "report.ipynb", 4).cells
+SPOKEN = ("report", "certainty", "claims", "readings")  # the notebooks whose sentences every language has
+
+
+def cells(name):
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4).cells
+
+
+CELLS = cells("report")
 PROSE = {cell.source for cell in CELLS if cell.cell_type == "markdown"}
 SOURCES = [path.read_text("utf-8") for path in (ROOT / "fmnist_lib").rglob("*.py")]
-SOURCES += [cell.source for cell in CELLS if cell.cell_type == "code"]
+SOURCES += [cell.source for name in SPOKEN for cell in cells(name) if cell.cell_type == "code"]
 REASONS = {"not judged", "no verdict", "sizes", "a judgement", "reduced protocol", "another reading", "ties"}
 REASONS |= {"{} of {} seeds", "not the seeds {}–{}", "zero variance", "not the judging protocol"}
 REASONS |= {"a retraining of another length)"}  # as `press.tables.verdict` takes apart what `study.rule` says
+OTHERS = {folds.CLOSED, folds.OPEN, folds.UNSURE, *strategies.STRATEGIES, *parameters.SOURCES, "together"}
+OTHERS |= {
+    *weighing.HEADS.values(),
+    "source",
+    "share",
+    "low",
+    "high",
+    "test",
+    "gap",
+    "gap low",
+    "gap high",
+    "difference",
+}
+OTHERS |= {"accuracy", "images", "cost", "optimizer", "activation", "seeds"}  # what the other studies' tables show
 translated = pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
 
 
@@ -40,22 +75,26 @@ def spoken() -> set[str]:
                 found |= texts(*(given for given in node.args[first:] if isinstance(given, ast.Constant)))
             elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("caption", "alt", "state"):
                 found |= texts(node.value)
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "words":  # a caption besides
+                found |= texts(node.value) if isinstance(node.value, ast.Constant) else set()
     return found - {""}
 
 
 def told() -> set[str]:
     """Return the words of the report's tables and of what the library says through a name."""
     frame, values = results.frame([]), protocol.DEFAULTS
-    readings, environment = provenance.readings(values), tables_of.environment(frame)
-    shown = [readings, environment, tables_of.runs(frame)]
+    read, environment = provenance.readings(values), tables_of.environment(frame)
+    shown = [read, environment, tables_of.runs(frame), sections.overview({})]
     shown += [tables.claims_as_text(claims.judge(frame))]
     heads = {name for frame in shown for name in frame.columns}
+    heads |= {name for pair in tables.numbers_as_text(certainty.among(frame)[:9]).columns for name in pair}
     heads |= {name for pair in tables.scores_as_text(tables_of.table_1(frame, 1)).columns for name in pair}
     parts = {part.words for part in claims.PARTS if re.search(r"\b[a-z]{2}", part.words)}
     units = {part.unit for part in claims.PARTS}
     rules = {message for _, message in formulas.RULES if message.strip("{}0123456789")}
     return {
-        *heads, *readings["what it is"], *environment[" "], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
+        *heads, *read["what it is"], *environment[" "], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
+        *conclusions.SENTENCES, *OTHERS, *(reading.words for reading in readings.READINGS.values()),
         *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, tables_of.LINE,
     } - {"", " "}  # fmt: skip
 

@@ -11,6 +11,7 @@ import torchvision.transforms.v2.functional as vision
 from test_training import TRAIN, VAL, built, kept, same_bits
 
 from fmnist_lib import ROOT, machine, modern, training
+from fmnist_lib import kernels as fast
 from fmnist_lib.recipe import LATER, MODERN, Recipe
 from fmnist_lib.runs import contents, job
 from fmnist_lib.runs.record import RECIPE
@@ -170,7 +171,7 @@ def test_the_averaged_weights_are_those_validated_and_the_best_are_theirs():
     tensors, losses = last.tensors(), [row["val_loss"] for row in last.history]
     best = {name.removeprefix("best."): t for name, t in tensors.items() if name.startswith("best.")}
     model.load_state_dict(best)
-    assert training.evaluate(training.of_bytes(model), *VAL)[0] == pytest.approx(min(losses), rel=1e-5)
+    assert training.evaluate(fast.of_bytes(model), *VAL)[0] == pytest.approx(min(losses), rel=1e-5)
 
 
 def test_every_shipped_run_keeps_its_id_and_its_recipe_as_it_stands_on_disk():

@@ -294,7 +294,7 @@ def test_every_params_file_is_valid_and_makes_recipes(file):
     grid, rivals = protocol.grid(asked), protocol.rivals(asked)
     assert len({made.id for made in grid + rivals}) == len(grid) + len(rivals)
     assert len(grid) == len(asked["k"]) * len(asked["n"]) * len(asked["p"]) * len(asked["seed"])
-    at_full_size = file.stem in ("paper", "rigorous", "folds", "readings", "search")
+    at_full_size = file.stem in ("paper", "rigorous", "folds", "readings", "search", "variance")
     assert protocol.is_papers(asked) == at_full_size
 
 

@@ -11,7 +11,7 @@ from fmnist_lib.press.display import markdown
 from fmnist_lib.press.language import sentence, speak, tr
 from fmnist_lib.press.tables import scores_as_text
 from fmnist_lib.runs.files import write_file
-from fmnist_lib.study import protocol, results, tables
+from fmnist_lib.study import certainty, claims, conclusions, protocol, results, sections, tables
 from fmnist_lib.study.protocol import Study
 
 PAGES = {"README.md": "en", "LEEME.md": "es"}
@@ -27,14 +27,14 @@ BENCHMARK = ROOT / "reports" / "reference" / "benchmark" / "benchmark.csv"
 
 def pages(study: Study, values: dict) -> dict[tuple[str, str], str]:
     """Return what each page says of a study, by its name and that of the place."""
-    languages = PAGES.items()
-    return {(page, name): text for page, said in languages for name, text in blocks(study, values, said).items()}
+    languages, taken = PAGES.items(), sections.of(values)
+    return {(page, name): text for page, said in languages for name, text in blocks(study, values, said, taken).items()}
 
 
-def blocks(study: Study, values: dict, language: str = "en") -> dict[str, str]:
+def blocks(study: Study, values: dict, language: str = "en", taken: dict | None = None) -> dict[str, str]:
     """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark.
 
-    In Spanish there is no benchmark.
+    What was found is told of one seed and, where `sections.of` has several, of these. In Spanish there is no benchmark.
     """
     speak(language)
     every, seeds = results.frame(study.every, values["split_seed"]), len(values["seed"])
@@ -44,9 +44,20 @@ def blocks(study: Study, values: dict, language: str = "en") -> dict[str, str]:
     made = re.sub(r"\\(\W)", r"\1", " · ".join(sentence(message, **given) for message, given in told))  # as bare text
     tested = {name: table2.loc[model] for name, model in TESTED.items()}
     found = sentence(FOUND, winner=protocol.WINNER, models=len(table1), **tested)
+    found = "\n\n".join([found, *over_seeds(study, values, taken or {})])
     said = {"found": found, "table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
     shown = BENCHMARK.exists() and language == "en"
     return said | ({"speed": floors.readme_table(pd.read_csv(BENCHMARK)).strip()} if shown else {})
+
+
+def over_seeds(study: Study, values: dict, taken: dict) -> list[str]:
+    """Say what several seeds conclude of the paper's numbers and of its claims; nothing of one."""
+    _, frame = sections.over_seeds(values, study, taken)
+    if frame["seed"].nunique() < 2:
+        return []
+    judged = claims.judge(frame, results.seconds_an_epoch())
+    told = (conclusions.certainty(certainty.among(frame)), conclusions.claims(judged))
+    return [sentence(message, **numbers) for message, numbers in told]
 
 
 def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:

@@ -3,11 +3,14 @@
 parameters, plain_yaml, paper           every parameter in one line; how it is read; what the paper says
 protocol                                which trainings the study consists of, and who wins
 provenance                              how a report reads what the paper leaves open; the command that makes it
+answers, networks                       what a trained network says of the test images; what it consists of
 results, tables                         all runs as one tidy frame; every table a function of it
 stats, claims, rule                     intervals and tests; each claim an effect; what one interval says
 certainty, effects, ranks, luck         many seeds: where one run should lie; what k, n and p do; who is first
 opinions, gap, mode, conduct            beside the claims: other methods; from validation to test; training mode
 readings, weighing                      the text understood otherwise, and which understanding gives its numbers
+variance                                which of split, weights, order, dropout the spread over seeds comes from
+sections, conclusions                   the studies that a report takes in; what each concludes: a sentence, its numbers
 patience, tradeoff                      what stopping early would have saved; what accuracy costs
 folds                                   cross-validation
 search, strategies                      six hyperparameters, what each is worth; ways of searching them, replayed

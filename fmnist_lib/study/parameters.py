@@ -38,6 +38,8 @@ def _path(value: str) -> str:
     return str(ROOT / Path(value).expanduser()) if value not in ("", "temporary") else value
 
 
+SOURCES = ("split", "weights", "order", "dropout")  # of chance, a seed each
+ALONE = "what alone varies in trainings of the winner, or none; one or several"
 FIELDS = tuple(field.name for field in fields(Recipe) if field.name not in ("model", "keep", "threads", "numerics"))
 PARAMETERS = {
     field.name: Parameter(field.default, field.metadata["rule"], field.metadata["meaning"])
@@ -51,6 +53,7 @@ PARAMETERS |= {
     "p": Parameter(GRID["p"], NAMED["p"], "dropout rate, from 0 to below 1; one value or several", True),
     "ann_p": Parameter([0.1, 0.25], SHARE, "dropout rates searched for ANN-Juan; one value or several", True),
     "reading": Parameter(["all"], one_of("all", *READINGS), "understandings of the paper's text; one or several", True),
+    "sources": Parameter(["none"], one_of("none", *SOURCES), ALONE, True),
     "seed": Parameter([0], SEED, "repetitions, each with its own split, weights, order and dropout", True),
     "retrain_seed": Parameter(1000, SEED, "added to the seeds of weights, order and dropout; 0 repeats the search"),
     "retrain_images": Parameter(50_000, whole(1, IMAGES), "images to retrain on; 60000 takes those of validation too"),

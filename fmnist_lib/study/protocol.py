@@ -1,6 +1,7 @@
 """The paper's protocol: which trainings the study consists of, and what is chosen among them (section III)."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fmnist_lib import UserError
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to chec
 STAMP = "{title} · {epochs} epochs, patience {patience}, of {images:,} images · seeds {seeds} · {run_on}"
 OTHER = ("model", "workers", "samples", "samples_seed", "repeats", "runs_dir", "data_dir", "out")  # decide no number
 OTHER += ("models", "lrs", "optimizers", "activations", "search_images", "search_epochs", "search_seeds")  # what the
-OTHER += ("best", "replays", "picture", "peak")  # paper wished for, and did not do
+OTHER += ("best", "replays", "picture", "sources", "peak")  # paper wished for, and did not do
 DEFAULTS = {
     name: p.default for name, p in PARAMETERS.items() if name not in OTHER and not name.startswith(("pair_", "reading"))
 }
@@ -159,3 +160,12 @@ def collect(params: dict, store: "Store") -> Study:
     chosen = finalists(study.winners, study.searched)
     study.retrained = found([retraining(run.recipe, run.best_epoch, params) for run in chosen])
     return study
+
+
+def of_seeds(params: dict, store: "Store", whole: bool = False) -> Study:
+    """Find what has been trained of a study, each seed with a winner of its own, as the paper's one has; or its whole
+    seeds alone, those of which nothing is missing."""
+    each = [collect(params | {"seed": [seed]}, store) for seed in params["seed"]]
+    each = [study for study in each if not (whole and study.missing)]
+    names = [part.name for part in fields(Study)]
+    return Study(*(list(chain.from_iterable(getattr(study, name) for study in each)) for name in names))

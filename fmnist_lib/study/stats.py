@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, bootstrap, permutation_test, t
+from scipy.stats import binomtest, bootstrap, chi2, permutation_test, t
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_test
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
@@ -121,6 +121,15 @@ def prediction_interval(values, level: float = 0.95) -> tuple[float, float]:
         return np.nan, np.nan
     half = t.ppf(0.5 + level / 2, len(values) - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values))
     return float(np.mean(values) - half), float(np.mean(values) + half)
+
+
+def sd_interval(values, level: float = 0.95) -> tuple[float, float]:
+    """Return the interval of a normal sample's sd, by its chi-squared; (nan, nan) from fewer than two."""
+    freedom = len(values) - 1
+    if freedom < 1:
+        return np.nan, np.nan
+    ends = chi2.ppf([0.5 + level / 2, 0.5 - level / 2], freedom)
+    return tuple(float(np.std(values, ddof=1) * np.sqrt(freedom / end)) for end in ends)
 
 
 def prediction_t(value: float, values) -> float:

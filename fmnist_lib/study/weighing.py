@@ -10,10 +10,10 @@ from scipy.stats import t
 
 from fmnist_lib import models
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import job
+from fmnist_lib.runs import record
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import mode, paper, protocol
+from fmnist_lib.study import answers, mode, networks, paper, protocol
 from fmnist_lib.study.readings import READINGS, Reading
 from fmnist_lib.study.results import frame
 from fmnist_lib.study.tables import SCORES, TEST, VALIDATION
@@ -21,6 +21,9 @@ from fmnist_lib.workers import sweep
 
 RATE = 5000  # images a second that a core trains the winner on
 USUAL = 14  # epochs to the best one, about; a patience comes on top
+COLUMNS = ["table", "model", "seed", *SCORES, "reading"]
+HEADS = {"numbers": "numbers", "inside": "inside 95 %", "default_inside": "the default's"}
+HEADS |= {"better": "log-likelihood − the default's"}
 TABLES = {"I": paper.TABLE_1, "II": paper.TABLE_2}
 
 
@@ -55,11 +58,11 @@ def recipes(names: Sequence[str], params: dict, store: Store) -> list[Recipe]:
 
 def hours(todo: Sequence[Recipe]) -> float:
     """Estimate the hours of one core that these trainings take, by the operations of each network."""
-    winner, total = sum(models.flop(models.build(paper.WINNER))), 0.0
+    winner, total = sum(networks.flop(models.build(paper.WINNER))), 0.0
     for recipe in todo:
         epochs = min(recipe.epochs, USUAL + recipe.patience) if recipe.patience else recipe.epochs
         images = epochs * (recipe.train_images + 0.4 * recipe.val_images)
-        total += images * sum(models.flop(models.of(recipe))) / winner / RATE / 3600
+        total += images * sum(networks.flop(models.of(recipe))) / winner / RATE / 3600
     return total
 
 
@@ -67,15 +70,30 @@ def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | s
     """Train what is missing of these readings and return their `values`, a row a network tested or searched."""
     while todo := store.missing(recipes(names, params, store)):
         sweep.train(todo, store, data_dir, params.get("workers", 0), weights=True)
-    tables = []
     for name in names:
         searched = [store.find(recipe) for recipe in searches(READINGS[name], params)]
-        again = retrainings(READINGS[name], searched, params)
-        tested = sweep.train(again, store, data_dir, weights=True)
-        for run in tested:
-            job.on_test(run, data_dir)
-        tables.append(values(name, searched, tested, data_dir, params["split_seed"]))
-    return pd.concat(tables, ignore_index=True)
+        for run in sweep.train(retrainings(READINGS[name], searched, params), store, data_dir, weights=True):
+            answers.on_test(run, data_dir)
+    return recorded(names, params, store, data_dir)
+
+
+def recorded(names: Sequence[str], params: dict, store: Store, data_dir: Path | str = "") -> pd.DataFrame:
+    """Return `values` of those of these readings whose trainings and answers are all there; nothing is trained."""
+    pairs = {name: pair for name in names if (pair := whole(name, params, store))}
+    tables = [values(name, *pair, data_dir, params["split_seed"]) for name, pair in pairs.items()]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+
+
+def whole(name: str, params: dict, store: Store) -> tuple[list[Run], list[Run]] | None:
+    """Return a reading's searches and what it takes to the test images, or None unless all of it is there.
+
+    In training mode the weights are asked themselves; else the answers that were kept.
+    """
+    reading = READINGS[name]
+    searched = store.whole(searches(reading, params))
+    tested = searched and store.whole(retrainings(reading, searched, params))
+    asked = [run.has_weights if reading.training_mode else record.TEST in run.record["files"] for run in tested]
+    return (searched, tested) if asked and all(asked) else None
 
 
 def values(name: str, searched: list[Run], tested: list[Run], data_dir: Path | str, split_seed: int) -> pd.DataFrame:
@@ -93,7 +111,7 @@ def values(name: str, searched: list[Run], tested: list[Run], data_dir: Path | s
         two = two[two["run"].isin(said)]
         two = two.assign(**{score: [said[run][i] for run in two["run"]] for i, score in enumerate(SCORES[1:])})
     both = pd.concat([one.assign(table="I"), two.assign(table="II")])
-    return both[["table", "model", "seed", *SCORES]].assign(reading=name).reset_index(drop=True)
+    return both.assign(reading=name)[COLUMNS].reset_index(drop=True)
 
 
 def weigh(found: pd.DataFrame, default: str = "default", level: float = 0.95) -> pd.DataFrame:
@@ -112,8 +130,8 @@ def weigh(found: pd.DataFrame, default: str = "default", level: float = 0.95) ->
     said = [TABLES[row.table].get(row.model, (np.nan,) * 3)[SCORES.index(row.score)] for row in table.itertuples()]
     error = (table["sd"] * np.sqrt(1 + 1 / table["n"])).where(table["sd"] > 0)
     table = table.assign(paper=said, t=(said - table["mean"]) / error)
-    reach = t.ppf(0.5 + level / 2, table["freedom"])
-    table["inside"] = (table["t"].abs() <= reach).astype(object).where(table["t"].notna())
+    most = t.ppf(0.5 + level / 2, table["freedom"])
+    table["inside"] = (table["t"].abs() <= most).astype(object).where(table["t"].notna())
     table["log_likelihood"] = t.logpdf(table["t"], table["freedom"]) - np.log(error)
     own = table[table["reading"] == default].set_index(keys[1:])[["inside", "log_likelihood"]]
     return table.dropna(subset="paper").join(own.add_prefix("default_"), on=keys[1:]).reset_index(drop=True)
@@ -137,6 +155,17 @@ def score(weighed: pd.DataFrame) -> pd.DataFrame:
     table = groups[["inside", "log_likelihood", "default_inside", "default_log_likelihood"]].sum()
     table = table.assign(numbers=groups.size(), better=table["log_likelihood"] - table["default_log_likelihood"])
     return table.astype({"inside": int, "default_inside": int}).sort_values("better", ascending=False, kind="stable")
+
+
+def reach(weighed: pd.DataFrame, level: float = 0.95) -> float:
+    """Return the t that so many of the paper's numbers stay within, by the least certain sd."""
+    return float(t.ppf(0.5 + level / 2, weighed["freedom"].min()))
+
+
+def shown(scored: pd.DataFrame) -> pd.DataFrame:
+    """Return `score`'s table for a reader: each reading in words, its numbers and those inside, and the default's."""
+    words = scored.index.map(lambda name: READINGS[name].words)
+    return scored[list(HEADS)].rename(columns=HEADS).set_axis(words).rename_axis("reading").reset_index()
 
 
 def kernel_or_head(found: pd.DataFrame) -> pd.DataFrame:

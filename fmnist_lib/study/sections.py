@@ -1,0 +1,103 @@
+"""The other studies that a report takes in: each what the shipped records of one params file give, or left out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fmnist_lib import ROOT
+from fmnist_lib.recipe import KINDS
+from fmnist_lib.runs import pack
+from fmnist_lib.runs.run import Run
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import folds, protocol, results, search, variance, weighing
+from fmnist_lib.study.parameters import checked, read_file
+from fmnist_lib.study.readings import READINGS
+
+KIND = ("device", "precision", "kernels")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A study whose records are there: its parameters, its runs, and the notebook that shows all of it."""
+
+    params: dict
+    runs: list[Run]
+    notebook: str
+
+
+def seeds(params: dict, store: Store) -> list[Run]:
+    """Return the runs of the seeds that have all of theirs; none of a single one."""
+    study = protocol.of_seeds(params, store, whole=True)
+    return study.every if len({run.recipe.split_seed for run in study.every}) > 1 else []
+
+
+def readings(params: dict, store: Store) -> list[Run]:
+    """Return the runs of the readings that have all of theirs; none of the default alone."""
+    pairs = [pair for name in READINGS if (pair := weighing.whole(name, params, store))]
+    runs = {run.recipe: run for pair in pairs for some in pair for run in some}
+    return list(runs.values()) if len(pairs) > 1 else []
+
+
+def searched(params: dict, store: Store) -> list[Run]:
+    """Return the runs of the search table and of those at full size that it leads to."""
+    small = store.whole(search.recipes(params))
+    large = small and store.whole(search.at_full_size(search.frame(small), params))
+    return small + large if large else []
+
+
+def listed(recipes: Callable) -> Callable[[dict, Store], list[Run]]:
+    """Return the function that finds a study of one list of trainings."""
+    return lambda params, store: store.whole(recipes(params))
+
+
+STUDIES = {  # by the name of its params file: the notebook, and its runs as far as they are a whole
+    "rigorous": ("certainty", seeds),
+    "readings": ("readings", readings),
+    "folds": ("cross_validation", listed(folds.recipes)),
+    "search": ("hyperparameters", searched),
+    "variance": ("certainty", listed(variance.recipes)),
+}
+
+
+def shipped() -> Store:
+    """Return the store of what comes with the repository, and of nothing else."""
+    return Store(pack.REPORTS / "reference" / "runs")
+
+
+def collect(store: Store | None = None) -> dict[str, Section]:
+    """Return by name the studies whose records are there: shipped, or in another store.
+
+    Of several devices, precisions and kernels that is taken which has most runs; they are never mixed.
+    """
+    store, found = store or shipped(), {}
+    for name, (notebook, runs) in STUDIES.items():
+        stated = protocol.DEFAULTS | checked(read_file(ROOT / "params" / f"{name}.yaml"))
+        kinds = [stated | dict(zip(KIND, kind, strict=True)) for kind in KINDS]
+        each = [Section(params, runs(params, store), notebook) for params in kinds]
+        best = max(each, key=lambda section: len(section.runs))
+        found |= {name: best} if best.runs else {}
+    return found
+
+
+def of(params: dict) -> dict[str, Section]:
+    """Return the studies that a report of these parameters takes in: of the paper's protocol all, of another none."""
+    return collect() if protocol.is_papers(params) else {}
+
+
+def over_seeds(params: dict, study: protocol.Study, taken: dict[str, Section]) -> tuple[list[Run], pd.DataFrame]:
+    """Return the runs that claims and intervals rest on, and their frame: a report's own if it has several seeds, else
+    those of the seeds that it takes in, if any."""
+    own = len(params["seed"]) > 1 or "rigorous" not in taken
+    runs, asked = (study.every, params) if own else (taken["rigorous"].runs, taken["rigorous"].params)
+    return runs, results.frame(runs, asked["split_seed"])
+
+
+def overview(taken: dict[str, Section]) -> pd.DataFrame:
+    """Return a row a study: its params file and notebook, how many runs it has, on what, and when the newest ended."""
+    rows = []
+    for name, section in taken.items():
+        kind = ", ".join(section.params[field] for field in KIND)
+        newest = max(run.record["finished"] for run in section.runs)[:10]
+        rows.append((f"params/{name}.yaml", f"notebooks/{section.notebook}.ipynb", len(section.runs), kind, newest))
+    return pd.DataFrame(rows, columns=["parameters", "notebook", "runs", "device, precision, kernels", "newest run"])

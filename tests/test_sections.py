@@ -1,0 +1,293 @@
+"""The studies that a report takes in: there where their records are, else left out; no verdict from nine seeds."""
+
+import ast
+import shutil
+
+import matplotlib
+import nbformat
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+from test_claims import JUDGED, made_up
+from test_tables_stats import ENVIRONMENT, images_of
+
+from fmnist_lib import ROOT
+from fmnist_lib.commands import readme
+from fmnist_lib.press.display import Figure, Table
+from fmnist_lib.press.language import sentence
+from fmnist_lib.runs import contents, pack, record
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import (
+    claims,
+    conclusions,
+    folds,
+    parameters,
+    protocol,
+    rule,
+    search,
+    sections,
+    variance,
+    weighing,
+)
+from fmnist_lib.study.readings import READINGS
+
+SOURCE = record.source()
+KIND = {"device": "cpu", "precision": "fp32", "kernels": "torch"}
+SMALL = {  # what the params files ask for, as few as make a study
+    "search": {"k": [3], "n": [128], "p": [0.1, 0.25], "optimizers": ["adam"], "lrs": [0.001], "best": 1, "replays": 2},
+    "variance": {"sources": ["weights", "order"]},
+}
+CELLS = nbformat.read(ROOT / "notebooks" / "report.ipynb", 4).cells
+HEADINGS = {
+    "rigorous": ("Over seeds", "Tables I and II over seeds", "Accuracy against compute"),
+    "variance": ("Where the spread comes from",),
+    "readings": ("Which reading gives the paper's numbers",),
+    "folds": ("Cross-validation",),
+    "search": ("How to search",),
+}
+
+
+def write(place, recipe, rng):
+    """Make up a run: the loss falls for two or three epochs and rises from there; it has answered if it is the last."""
+    best = recipe.epochs if recipe.keep == "last" else int(rng.integers(2, 4))
+    length = min(recipe.epochs, best + recipe.patience) if recipe.patience else recipe.epochs
+    losses = [0.3 + 0.01 * abs(best - epoch) + 0.001 * rng.random() for epoch in range(1, length + 1)]
+    rows = [(i, loss, loss, rng.integers(9000, 9200) / 1e4) for i, loss in enumerate(losses, 1)]
+    history = [dict(zip(contents.COLUMNS, row, strict=True)) for row in rows]
+    times = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}
+    run = Store(place).write(recipe, history, {}, times, (ENVIRONMENT, SOURCE))
+    if recipe.keep == "last" or recipe.folds:
+        run.attach(record.TEST, contents.pack_answers(images_of(0.9 + 0.01 * rng.random())))
+
+
+def asked(name, kind=KIND):
+    return protocol.DEFAULTS | parameters.checked(sections.read_file(ROOT / "params" / f"{name}.yaml")) | kind
+
+
+def train(place, listed):
+    """Make up what is missing of the trainings that a function lists from what is there, until nothing is."""
+    rng = np.random.default_rng(0)
+    while todo := listed(Store(place, shipped=False)):
+        for recipe in todo:
+            write(place, recipe, rng)
+
+
+def train_seeds(place, seeds, kind=KIND):
+    params = asked("rigorous", kind) | {"seed": list(seeds)}
+    train(place, lambda store: protocol.of_seeds(params, store).missing)
+
+
+def train_all(place):
+    """Make up three seeds of the main study, one reading beside the default, and all of the others."""
+    train_seeds(place, [11, 12, 13])
+    params = asked("readings")
+    train(place, lambda store: store.missing(weighing.recipes(["default", "nahuel_k5"], params, store)))
+    train(place, lambda store: store.missing(folds.recipes(asked("folds"))))
+    params = asked("search")
+    train(place, lambda store: store.missing(search.recipes(params)))
+    table = search.frame(Store(place, shipped=False).whole(search.recipes(params)))
+    train(place, lambda store: store.missing(search.at_full_size(table, params)))
+    train(place, lambda store: store.missing(variance.recipes(asked("variance"))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Ask for less than the params files do, in one kind of training alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        whole = sections.read_file
+        patch.setattr(sections, "read_file", lambda path: whole(path) | SMALL.get(path.stem, {}))
+        patch.setattr(sections, "KINDS", [tuple(KIND.values())])
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def trained(small, tmp_path_factory):
+    place = tmp_path_factory.mktemp("all")
+    train_all(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def taken(trained):
+    return sections.collect(Store(trained, shipped=False))
+
+
+# What is there
+
+
+def test_every_study_is_found_whole_with_the_runs_that_its_own_list_names(taken):
+    assert list(taken) == list(sections.STUDIES) and set(taken) == set(HEADINGS)
+    assert {run.recipe for run in taken["folds"].runs} == set(folds.recipes(asked("folds")))
+    assert {run.recipe for run in taken["variance"].runs} == set(variance.recipes(asked("variance")))
+    few, full = search.apart(taken["search"].runs, asked("search"))
+    assert [run.recipe for run in few] == search.recipes(asked("search")) and {r.recipe.train_images for r in full} == {
+        50_000
+    }
+    assert {run.recipe.split_seed for run in taken["rigorous"].runs} == {53, 54, 55}
+    assert sorted({run.recipe.nahuel_k for run in taken["readings"].runs}) == [3, 5]
+    table = sections.overview(taken).set_index("parameters")
+    assert table["runs"].to_dict() == {f"params/{name}.yaml": len(part.runs) for name, part in taken.items()}
+    assert all((ROOT / path).is_file() for path in [*table.index, *table["notebook"]])
+
+
+GONE = {  # one run less: the study is left out, or what of it is whole stays
+    "rigorous": lambda part: next(r for r in part.runs if r.recipe.weights_seed == 13),
+    "readings": lambda part: next(r for r in part.runs if r.recipe.nahuel_k == 5 and r.recipe.keep == "last"),
+    "folds": lambda part: part.runs[4],
+    "search": lambda part: part.runs[-1],
+    "variance": lambda part: part.runs[0],
+}
+
+
+@pytest.mark.parametrize("name", GONE)
+def test_a_study_that_lacks_a_run_is_left_out_and_of_seeds_the_whole_ones_stay(name, taken, trained, tmp_path):
+    place = tmp_path / GONE[name](taken[name]).folder.name
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(place)
+    store = Store(tmp_path, shipped=False)
+    left = sections.STUDIES[name][1](asked(name), store)
+    if name == "rigorous":
+        assert {run.recipe.split_seed for run in left} == {53, 54} and len(left) < len(taken[name].runs)
+    else:
+        assert left == []
+
+
+def test_of_one_seed_there_is_no_study_over_seeds_and_of_the_default_alone_none_of_readings(tmp_path):
+    train_seeds(tmp_path, [11])
+    assert sections.collect(Store(tmp_path, shipped=False)) == {}
+    train_seeds(tmp_path, [12, 13])
+    assert list(sections.collect(Store(tmp_path, shipped=False))) == ["rigorous"]
+
+
+def test_of_two_kinds_that_is_taken_which_has_more_runs_and_they_are_never_mixed(tmp_path, small):
+    other = KIND | {"precision": "bf16"}
+    train_seeds(tmp_path, [11, 12], KIND), train_seeds(tmp_path, [12, 13, 14], other)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sections, "KINDS", [tuple(KIND.values()), tuple(other.values())])
+        part = sections.collect(Store(tmp_path, shipped=False))["rigorous"]
+    assert {run.recipe.precision for run in part.runs} == {"bf16"} and part.params["precision"] == "bf16"
+    assert {run.recipe.split_seed for run in part.runs} == {54, 55, 56}
+
+
+def test_each_seed_has_a_winner_of_its_own_and_nothing_of_another_seeds_is_missing(trained):
+    params, store = asked("rigorous") | {"seed": [11, 12, 13]}, Store(trained, shipped=False)
+    study = protocol.of_seeds(params, store)
+    each = [protocol.collect(params | {"seed": [seed]}, store) for seed in params["seed"]]
+    owns = [protocol.winner(one.grid) for one in each]
+    assert study.missing == [] and len(set(owns)) > 1
+    retrained = {(run.recipe.split_seed, run.recipe.model) for run in study.retrained}
+    assert {(53 + i, model) for i, own in enumerate(owns) for model in (own, protocol.WINNER)} <= retrained
+    whole = protocol.of_seeds(params | {"seed": [11, 14]}, store, whole=True)
+    assert [run.recipe for run in whole.every] == [run.recipe for run in each[0].every] and whole.missing == []
+
+
+def test_a_report_of_another_protocol_takes_nothing_in_and_one_of_several_seeds_rests_on_its_own(taken, monkeypatch):
+    monkeypatch.setattr(sections, "collect", lambda: taken)
+    papers, study = protocol.DEFAULTS | KIND, protocol.Study(grid=taken["folds"].runs)
+    assert sections.of(papers) == taken and sections.of(papers | {"epochs": 3}) == {}
+    runs, frame = sections.over_seeds(papers, study, taken)
+    assert runs == taken["rigorous"].runs and set(frame["seed"]) == {11, 12, 13}
+    for params, some in ((papers | {"seed": [0, 1]}, taken), (papers, {})):
+        assert sections.over_seeds(params, study, some)[0] == study.every
+
+
+# What is said
+
+
+@pytest.mark.parametrize(
+    ("seeds", "change"), [(range(11, 20), {}), (JUDGED, {"train_images": 1000}), (range(1, 11), {})]
+)
+def test_from_nine_seeds_a_reduced_protocol_or_seeds_that_do_not_judge_there_is_no_verdict_word(seeds, change):
+    judged = claims.judge(made_up(seeds).assign(**change))
+    message, values = conclusions.claims(judged)
+    told = sentence(message, **values)
+    assert message == conclusions.UNJUDGED and f"n = {len(list(seeds))}" in told
+    assert not [word for word in rule.VERDICTS if word in told or word in set(judged["verdict"])]
+    if change:
+        assert set(judged["verdict"]) == {"not judged: reduced protocol", *claims.UNJUDGED.values()}
+
+
+def test_ten_judging_seeds_have_their_verdicts_counted():
+    judged = claims.judge(made_up())
+    message, values = conclusions.claims(judged)
+    each = judged.drop_duplicates("id")["verdict"]
+    assert message == conclusions.VERDICTS and values["n"] == 10 and values["claims"] == 19
+    assert {word: values["counted"][word] for word in rule.VERDICTS} == {w: (each == w).sum() for w in rule.VERDICTS}
+    assert sum(values["counted"]) + values["rest"] == 19 and values["rest"] >= 2
+
+
+def test_the_readme_says_what_several_seeds_conclude_and_nothing_of_one(taken):
+    papers, study = protocol.DEFAULTS | KIND, protocol.Study()
+    assert readme.over_seeds(study, papers, {}) == []
+    certain, judged = readme.over_seeds(study, papers, taken)
+    assert certain.startswith("With 3 seeds, ") and "(n = 3)" in judged
+
+
+def test_the_likeliest_reading_is_told_beside_the_default_on_the_same_numbers(taken, trained):
+    params, store = taken["readings"].params, Store(trained, shipped=False)
+    found = weighing.recorded(list(READINGS), params, store)
+    assert set(found["reading"]) == {"default", "nahuel_k5"}
+    scored = weighing.score(weighing.weigh(found))
+    message, values = conclusions.readings(scored, 3)
+    assert message == conclusions.LIKELIEST and values["words"] == READINGS["nahuel_k5"].words
+    assert values["better"] == scored.loc["nahuel_k5", "better"] and values["all"] == scored.loc["default", "numbers"]
+    assert conclusions.readings(scored.loc[["default"]], 3) == (conclusions.UNWEIGHED, {})
+
+
+# The report
+
+
+def shown(cell, names):
+    """Run a cell's code and return what its last line shows."""
+    *body, last = ast.parse(cell.source).body
+    exec(compile(ast.Module(body, []), cell.id, "exec"), names)
+    if isinstance(last, ast.Expr):
+        return eval(compile(ast.Expression(last.value), cell.id, "eval"), names)
+    exec(compile(ast.Module([last], []), cell.id, "exec"), names)
+
+
+def said(reports, data_dir, monkeypatch):
+    """Run the report's cells that rest on other studies, with what is shipped there; return what each shows."""
+    monkeypatch.setattr(pack, "REPORTS", reports)
+    first = [f"report-{n}" for n in ("01", "02", "03", "04", "05", "06")]
+    wanted = ["report-rule", "report-seeds", *(f"report-{n}" for n in [*range(59, 67), *range(69, 93)])]
+    cells = {cell.id: cell for cell in CELLS}
+    names = {"data_folder": data_dir}
+    for name in first:
+        shown(cells[name], names)
+        names |= KIND if name == "report-01" else {}
+        if name == "report-02":
+            names["params"] |= {"runs_dir": str(reports / "none")}
+    return {name: shown(cells[name], names) for name in wanted}
+
+
+def headings(outputs):
+    texts = [output.data for output in outputs.values() if hasattr(output, "data") and isinstance(output.data, str)]
+    return [text.split("\n")[0].lstrip("# ") for text in texts if text.startswith("#")]
+
+
+def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_records_are_shipped(
+    trained, data_dir, tmp_path, monkeypatch
+):
+    Store(trained, shipped=False).pack(tmp_path / "reports" / "all" / "records.zip")
+    outputs = said(tmp_path / "reports", data_dir, monkeypatch)
+    expected = {heading for some in HEADINGS.values() for heading in some} | {"Over seeds, and other studies"}
+    assert set(headings(outputs)) == expected
+    labels = {output.metadata["fmnist"]["label"] for output in outputs.values() if isinstance(output, (Figure, Table))}
+    assert labels >= {
+        "tab-studies",
+        "tab-seeds-validation",
+        "tab-seeds-test",
+        "tab-sources",
+        "tab-weighed",
+        "fig-weighed",
+    }
+    assert labels >= {"tab-cross-validation", "fig-cross-validation", "tab-search", "fig-search", "fig-tradeoff"}
+    assert "n = 3" in outputs["report-rule"].data and "With 3 seeds" in outputs["report-seeds"].data
+
+
+def test_the_report_of_one_seed_has_none_of_them_where_nothing_is_shipped(data_dir, tmp_path, monkeypatch):
+    outputs = said(tmp_path / "reports", data_dir, monkeypatch)
+    told = {name: output for name, output in outputs.items() if output is not None}
+    assert set(told) == {"report-rule"} and "no verdict" in told["report-rule"].data

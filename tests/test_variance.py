@@ -1,0 +1,83 @@
+"""Where the spread over seeds comes from: one seed of four varies; its sd is as sure as ten values make it."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from test_tables_stats import trained
+
+from fmnist_lib import ROOT
+from fmnist_lib.runs.store import Store
+from fmnist_lib.study import conclusions, parameters, protocol, stats, variance
+
+FIXED = {"device": "cpu", "precision": "fp32", "kernels": "torch"}
+ASKED = protocol.DEFAULTS | parameters.read_file(ROOT / "params" / "variance.yaml") | FIXED
+SOURCES = ["split", "weights", "order", "dropout"]
+
+
+def test_ten_trainings_a_source_differ_from_seed_0_in_that_sources_seed_alone():
+    base = asdict(protocol.search("CNN3-512-0.1", ASKED, 0)) | {"patience": 15}
+    listed = variance.recipes(ASKED)
+    apart = [{name: (value, base[name]) for name, value in asdict(r).items() if value != base[name]} for r in listed]
+    expected = [{f"{source}_seed": seed} for source in SOURCES for seed in range(1, 11)]
+    assert [{name: value - at_0 for name, (value, at_0) in one.items()} for one in apart] == expected
+    assert [variance.source(recipe, ASKED) for recipe in listed] == list(np.repeat(SOURCES, 10))
+    assert not set(range(1, 11)) & set(range(11, 21)) and len({recipe.id for recipe in listed}) == 40
+
+
+def test_without_a_source_nothing_is_trained_and_some_are_taken_as_they_are_named():
+    assert variance.recipes(ASKED | {"sources": ["none"]}) == []
+    assert [r.order_seed for r in variance.recipes(ASKED | {"sources": ["order"]})] == list(range(1, 11))
+
+
+def test_runs_are_read_at_their_best_epoch_under_the_source_that_varies(tmp_path):
+    few = ASKED | {"sources": ["weights", "order"], "epochs": 2, "patience": 0}
+    for recipe, accuracy in zip(variance.recipes(few), np.linspace(0.90, 0.919, 20), strict=True):
+        seeds = {f"{name}_seed": getattr(recipe, f"{name}_seed") for name in SOURCES}
+        trained(tmp_path, recipe.model, losses=(0.2, 0.3), accuracies=[accuracy, 0.5], **seeds)
+    runs = Store(tmp_path, shipped=False).whole(variance.recipes(few))
+    table = variance.frame(runs, few)
+    assert list(table["source"]) == ["weights"] * 10 + ["order"] * 10 and set(table["epoch"]) == {1}
+    assert table["accuracy"].tolist() == pytest.approx(np.linspace(90, 91.9, 20)) and set(table["loss"]) == {0.2}
+
+
+def made_up(**sds):
+    rng = np.random.default_rng(0)
+    drawn = {name: rng.normal(size=10) for name in sds}
+    values = {name: 92 + sds[name] * (x - x.mean()) / x.std(ddof=1) for name, x in drawn.items()}
+    return pd.DataFrame([(name, v) for name, each in values.items() for v in each], columns=["source", "accuracy"])
+
+
+def test_variances_add_up_and_each_has_its_share():
+    found = variance.spreads(made_up(split=0.3, weights=0.4, order=1.2)).set_index("source")
+    assert found["sd"].tolist() == pytest.approx([0.3, 0.4, 1.2, 1.3])  # 0.09 + 0.16 + 1.44 = 1.69
+    assert found["share"].tolist() == pytest.approx([100 * v / 1.69 for v in (0.09, 0.16, 1.44, 1.69)])
+    assert found["n"].tolist() == [10, 10, 10, 30] and found.loc["together", ["low", "high"]].isna().all()
+
+
+def test_an_sd_has_the_interval_that_holds_the_true_one_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    intervals = [stats.sd_interval(rng.normal(5, 0.7, 10), 0.9) for _ in range(2000)]
+    assert np.mean([low < 0.7 for low, _ in intervals]) == pytest.approx(0.95, abs=0.015)
+    assert np.mean([high > 0.7 for _, high in intervals]) == pytest.approx(0.95, abs=0.015)
+    low, high = stats.sd_interval([1.0, 2.0, 3.0, 4.0])  # by quantiles of the gamma distribution, half of χ²
+    ends = [np.sqrt(5 / (2 * scipy.stats.gamma.ppf(q, 1.5))) for q in (0.975, 0.025)]
+    assert (low, high) == pytest.approx(ends)
+
+
+@pytest.mark.parametrize("values", [[], [92.0]])
+def test_one_value_has_no_spread(values):
+    assert np.isnan(stats.sd_interval(values)).all()
+    found = variance.spreads(pd.DataFrame({"source": ["order"] * len(values), "accuracy": values}))
+    assert found["share"].isna().all() and found["low"].isna().all()
+
+
+def test_the_conclusion_names_the_largest_and_the_smallest_source_beside_seeds_in_which_all_vary():
+    found = variance.spreads(made_up(split=0.3, weights=0.4, order=1.2))
+    message, values = conclusions.sources(found, pd.Series([92.0, 93.0, 94.0]))
+    assert message == conclusions.SOURCES
+    assert (values["most"], values["least"], values["sources"], values["n"]) == ("order", "split", 3, 10)
+    assert (values["share"], values["little"]) == pytest.approx((100 * 1.44 / 1.69, 100 * 0.09 / 1.69))
+    assert (values["together"], values["seen"], values["seeds"]) == pytest.approx((1.3, 1.0, 3))
