@@ -77,6 +77,7 @@ PARAMETERS |= {
     "search_seeds": Parameter([1, 2], SEED, "repetitions of the search, each judged by the others", True),
     "best": Parameter(5, whole(1, 100), "configurations of the search to train at full size"),
     "replays": Parameter(200, whole(1, 100_000), "searches replayed by each strategy"),
+    "peak": Parameter(0.003, RATE, "learning rate at the peak of one cycle"),
     "picture": Parameter("", text(_path), "a picture to classify; empty is the first test image"),
     "workers": Parameter(0, whole(0, 1024), "processes on a CPU; 0 is one a core"),
     "cluster": Parameter(
