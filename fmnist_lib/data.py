@@ -1,7 +1,7 @@
 """Fashion-MNIST (Xiao et al., 2017): verified by SHA-256, as tensors on a device; its splits and folds.
 
 A data folder is laid out as torchvision expects it: ``<data_dir>/FashionMNIST/raw/<file>``. Wherever the files came
-from (`runs.download`), they are compared with `FILES` whenever they are read.
+from (`workers.download`), they are compared with `FILES` whenever they are read.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ def load(part: Literal["train", "test"], device="cpu", data_dir: Path | str | No
 def _pixels(path: Path, header: int) -> Tensor:
     content, fault = read_raw(path)
     if fault:
-        fix = f'run python -c "from fmnist_lib.runs import download; download.fetch({str(path.parent)!r})"'
+        fix = f'run python -c "from fmnist_lib.workers import download; download.fetch({str(path.parent)!r})"'
         raise UserError(f"{path} is not the data set's: {fault}", fix)
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header)
 

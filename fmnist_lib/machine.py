@@ -13,6 +13,7 @@ import numpy
 import torch
 
 from fmnist_lib import UserError
+from fmnist_lib.kernels import compilable
 
 NVIDIA = Path("/dev/nvidia0")  # there where a card is, whether or not its driver suits this PyTorch
 # Variables that choose other instructions or sums: the same recipe then gives other bits.
@@ -36,19 +37,6 @@ def resolve(device: str = "auto", precision: str = "auto", kernels: str = "auto"
     elif kernels == "numba" and not compilable():
         raise UserError('kernels = "numba", but numba cannot compile here', 'set kernels to "torch" or "auto"')
     return device, precision, kernels
-
-
-def compilable() -> bool:
-    """Say whether numba is here and compiles the kernels."""
-    try:
-        from numba import config
-
-        if config.DISABLE_JIT:  # as plain Python the kernels would take hours
-            return False
-        from fmnist_lib.kernels.second import compile_here
-    except ImportError:
-        return False
-    return compile_here()
 
 
 def _check_cuda():

@@ -11,6 +11,8 @@ from fmnist_lib.rules import FLAG, RATE, SEED, SHARE, Rule, one_of, required, wh
 NUMERICS = 2  # raised whenever a change to the engine changes the numbers it produces
 IMAGES = 60_000  # in the training part of Fashion-MNIST
 LATER = ("patience", "kernels", "nahuel_k")  # younger than the oldest records: at their defaults they are not written
+KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
+KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
 
 
 def knob(default, rule: Rule, meaning: str):

@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fmnist_lib.kernels.fused import Pixels, fuse
+from fmnist_lib import kernels as fast
 
 STREAMS = ("weights", "order", "dropout")  # each draws from a private generator
-SCALINGS = {"unit": (0.0, 1.0), "standardised": (0.2860, 0.3530)}  # mean and deviation of the 60,000 images, in [0, 1]
 EVALUATION_BATCH = 500
 
 OPTIMIZERS = {
@@ -42,22 +41,6 @@ def stream(name: str, seed: int, epoch: int = 0):
         yield
 
 
-def of_bytes(model: nn.Sequential, scaling: str = "unit") -> nn.Sequential:
-    """Return the model as a network of uint8 images [N, 1, 28, 28], its layers as they are."""
-    return nn.Sequential(Pixels(*SCALINGS[scaling]), *model)
-
-
-def faster(model: nn.Sequential, scaling: str = "unit", kernels: str = "torch") -> nn.Sequential:
-    """Return the same function of uint8 images, of the same parameters, as this device trains it fastest."""
-    if next(model.parameters()).device.type != "cpu":
-        return of_bytes(model, scaling)
-    if kernels == "torch":
-        return of_bytes(fuse(model), scaling)
-    from fmnist_lib.kernels.layers import compile_layers
-
-    return compile_layers(model, *SCALINGS[scaling])
-
-
 def epoch_order(n: int, shuffle: bool, seed: int, epoch: int) -> Tensor:
     """Return the order in which the n training images are visited in an epoch."""
     with stream("order", seed, epoch):
@@ -79,7 +62,7 @@ def fit(
     """
     images, labels = train
     model.to(memory_format=torch.channels_last)
-    network = faster(model, scaling, kernels)
+    network = fast.faster(model, scaling, kernels)
     stepper = OPTIMIZERS[optimizer](model.parameters(), lr, momentum)
     history, best = [], {}
     if resume:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 from fmnist_lib.press.language import speak
-from fmnist_lib.runs import download
+from fmnist_lib.workers import download
 
 settings.register_profile("busy machine", deadline=None)
 settings.load_profile("busy machine")

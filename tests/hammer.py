@@ -20,10 +20,11 @@ from pathlib import Path
 
 import torch
 
+from fmnist_lib.commands import runs
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import download, job
+from fmnist_lib.runs import job
 from fmnist_lib.runs.store import Store
-from fmnist_lib.workers import sweep
+from fmnist_lib.workers import download, sweep
 
 MODELS = ("CNN3-4-0.1", "CNN5-4-0.25", "ANN-Juan-0.25")
 SMALL = {"epochs": 30, "lr": 0.01, "train_images": 300, "val_images": 100, "batch": 100}
@@ -110,7 +111,7 @@ def main() -> int:
                 runs=sum(name.endswith("run.json") for name in made),
                 differing=sum(made.get(name) != content for name, content in expected.items()),
                 leftovers=len(made.keys() - expected.keys()),
-                damaged=len(Store(place, shipped=False).verify()[1]),
+                damaged=len(runs.judged(Store(place, shipped=False))[1]),
             )
             print(dict(total), sorted(made.keys() - expected.keys()), flush=True)
     bad = [name for name in ("failures", "differing", "leftovers", "damaged") if total[name]]

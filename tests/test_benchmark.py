@@ -13,11 +13,11 @@ from statsmodels.stats.weightstats import DescrStatsW
 from torch.utils.flop_counter import FlopCounterMode
 
 from fmnist_lib import UserError, machine, models
-from fmnist_lib.commands import benchmark, floors
+from fmnist_lib.commands import benchmark, floors, runs
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import parameters
+from fmnist_lib.study import networks, parameters
 
 MODELS = ["CNN3-512-0.1", "CNN5-128-0.25", "CNN-Nahuel", "ANN-Juan-0.1"]
 BATCH = 6
@@ -34,7 +34,7 @@ def test_the_operations_of_a_step_are_those_that_pytorch_counts(name):
     model = models.build(name).train()
     with FlopCounterMode(display=False) as counter:
         F.cross_entropy(model(torch.rand(BATCH, 1, 28, 28)), torch.arange(BATCH)).backward()
-    assert sum(models.flop(model)) * BATCH == counter.get_total_flops()
+    assert sum(networks.flop(model)) * BATCH == counter.get_total_flops()
 
 
 # What is timed is done
@@ -87,7 +87,7 @@ def test_twice_as_much_is_twice_as_many_steps(data_dir, monkeypatch):
 def test_memory_is_read_after_each_run_that_is_really_trained(tmp_path, data_dir):
     found = benchmark.memory([SMALL, Recipe(**vars(SMALL) | {"weights_seed": 1})], tmp_path, data_dir)
     assert len(found) == 2 and min(found) > 50  # MB: PyTorch alone takes more
-    assert Store(tmp_path).find(SMALL) is not None and len(Store(tmp_path).frame()) == 2
+    assert Store(tmp_path).find(SMALL) is not None and len(runs.frame(Store(tmp_path))) == 2
 
 
 def test_a_thousand_runs_of_the_given_length_are_listed(monkeypatch):

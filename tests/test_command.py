@@ -14,8 +14,8 @@ import pytest
 from test_runs import DAMAGE, HISTORY, OTHER, RECIPE, answers_of, checkpoint_of, empty, truncate, write
 
 from fmnist_lib import ROOT, UserError
-from fmnist_lib.__main__ import main
 from fmnist_lib.commands import report
+from fmnist_lib.commands.line import main
 from fmnist_lib.press.language import sentence, speak
 from fmnist_lib.runs import checkpoint, contents, record
 from fmnist_lib.runs.run import read
@@ -25,7 +25,7 @@ from fmnist_lib.study import protocol
 SMOKE = ROOT / "params" / "smoke.yaml"
 WATCHED = """
 import sys, time
-from fmnist_lib.__main__ import main
+from fmnist_lib.commands.line import main
 code = main(sys.argv[1:])
 print("torch" in sys.modules, time.process_time() < 2)
 sys.exit(code)

@@ -32,7 +32,7 @@ from torch.utils.data import random_split
 from torchvision.datasets import FashionMNIST
 
 from fmnist_lib import UserError, data
-from fmnist_lib.runs import download
+from fmnist_lib.workers import download
 
 LABELS = "t10k-labels-idx1-ubyte"
 RAW = Path("FashionMNIST", "raw")

@@ -16,9 +16,9 @@ from test_render import html, notebook, shown
 from test_runs import HISTORY, RECIPE, checkpoint_of, write
 
 from fmnist_lib import ROOT, UserError
-from fmnist_lib import __main__ as command_line
-from fmnist_lib.__main__ import main
 from fmnist_lib.commands import lab, plan, predict, readme, reference, report, runs
+from fmnist_lib.commands import line as command_line
+from fmnist_lib.commands.line import main
 from fmnist_lib.press.display import Table
 from fmnist_lib.press.render import ArticlePDFExporter
 from fmnist_lib.runs import checkpoint, store

@@ -28,8 +28,8 @@ from PIL import EpsImagePlugin, Image
 from test_runs import HISTORY, RECIPE, answers_of, checkpoint_of, write
 
 from fmnist_lib import ROOT, UserError
-from fmnist_lib.__main__ import main
-from fmnist_lib.commands import predict, reference, report, verify
+from fmnist_lib.commands import predict, reference, report, runs, verify
+from fmnist_lib.commands.line import main
 from fmnist_lib.press import figures, render, typeset
 from fmnist_lib.runs import checkpoint, contents, record
 from fmnist_lib.runs.store import Store
@@ -208,7 +208,7 @@ def test_300_mutations_of_every_file_of_a_run_are_noticed_or_change_nothing(tmp_
     assert checkpoint.read(store.place(seed), seed)
     for _ in range(300):
         (place / name).write_bytes(mutated(draw, whole))
-        store.frame(), store.verify()
+        runs.frame(store), runs.judged(store)
         with contextlib.suppress(UserError):
             found = store.find(RECIPE)
             assert found.record == good.record and found.history.equals(good.history)
@@ -256,7 +256,7 @@ def test_a_reader_of_the_output_that_goes_away_is_told_in_two_lines():
 
 FULL = """
 import resource, sys
-from fmnist_lib.__main__ import main
+from fmnist_lib.commands.line import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # bytes of any file, by this process and its kernels
 sys.exit(main(sys.argv[1:]))
 """

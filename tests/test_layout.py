@@ -68,7 +68,7 @@ def test_the_press_needs_no_torch():
         assert not [other for other in imports(path) if other.split(".")[0] in ("torch", "torchvision")]
 
 
-@pytest.mark.parametrize("name", ("study.parameters", "study.protocol", "recipe", "commands.report", "__main__"))
+@pytest.mark.parametrize("name", ("study.parameters", "study.protocol", "recipe", "commands.report", "commands.line"))
 def test_what_checks_parameters_does_not_import_torch(name):
     assert not [other for other in imports(LIBRARY[name]) if other.split(".")[0] == "torch"]
 

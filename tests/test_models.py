@@ -8,7 +8,7 @@ from torch import nn
 
 from fmnist_lib import UserError, models, recipe
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.study import paper
+from fmnist_lib.study import networks, paper
 
 CNNS = [recipe.cnn_name(k, n, p) for k, n, p in itertools.product(*paper.GRID.values())]
 ANNS = ["ANN-Juan-0.1", "ANN-Juan-0.25"]
@@ -33,7 +33,7 @@ COUNTS = {
 
 @pytest.mark.parametrize(("model", "count"), COUNTS.items())
 def test_the_networks_have_the_known_number_of_parameters(model, count):
-    assert models.parameters(models.build(model)) == count
+    assert networks.parameters(models.build(model)) == count
 
 
 @pytest.mark.parametrize("model", CNNS)
@@ -42,7 +42,7 @@ def test_the_number_of_parameters_adds_up(model):
     k, n = arguments["k"], arguments["n"]
     side = {3: 6, 5: 4}[k]  # by hand: 28 → 28 → 14 → 12 → 6 and 28 → 26 → 13 → 9 → 4
     convolutions = (k * k + 1) * 32 + (32 * k * k + 1) * 64 + 2 * (32 + 64)
-    assert models.parameters(models.build(model)) == convolutions + (64 * side**2 + 1) * n + (n + 1) * 10
+    assert networks.parameters(models.build(model)) == convolutions + (64 * side**2 + 1) * n + (n + 1) * 10
 
 
 def test_the_layers_are_the_papers_in_the_papers_order():
@@ -116,7 +116,7 @@ def test_dropout_before_or_after_the_activation_in_the_head_is_the_same_function
 def test_the_layers_listed_have_the_shapes_that_hooks_see(name):
     model, seen = models.build(name), []
     hooks = [layer.register_forward_hook(lambda *call: seen.append(tuple(call[2].shape[1:]))) for layer in model]
-    listed = models.layers(model)
+    listed = networks.layers(model)
     for hook in hooks:
         hook.remove()
     assert [shape for _, shape in listed] == seen
@@ -127,7 +127,7 @@ def test_the_layers_listed_have_the_shapes_that_hooks_see(name):
 def test_the_layers_listed_leave_the_model_as_it_was():
     model = models.build("CNN3-8-0.1")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    models.layers(model)
+    networks.layers(model)
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
@@ -135,7 +135,7 @@ def test_the_layers_listed_leave_the_model_as_it_was():
 def test_listing_the_layers_leaves_the_model_as_it_was(training):
     model = models.build("CNN3-16-0.1").train(training)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    models.layers(model)
+    networks.layers(model)
     assert all(layer.training == training for layer in model)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 

@@ -16,12 +16,13 @@ from test_records import forge
 from test_runs import HISTORY, OTHER, RECIPE, SOURCE, TIMES, answers_of, empty, environment, truncate, write
 
 from fmnist_lib import ROOT, UserError, training
-from fmnist_lib.__main__ import main
-from fmnist_lib.commands import reference
-from fmnist_lib.runs import checkpoint, contents, files, job, pack, record
+from fmnist_lib.commands import pack as packing
+from fmnist_lib.commands import reference, runs
+from fmnist_lib.commands.line import main
+from fmnist_lib.runs import checkpoint, contents, files, pack, record
 from fmnist_lib.runs.run import lock, read
-from fmnist_lib.runs.store import Store
-from fmnist_lib.study import parameters, protocol, results, rule
+from fmnist_lib.runs.store import Store, places
+from fmnist_lib.study import answers, parameters, protocol, results, rule
 from fmnist_lib.workers import sweep
 
 
@@ -31,7 +32,7 @@ def shipped(tmp_path, monkeypatch):
     monkeypatch.setattr(pack, "REPORTS", tmp_path / "reports")
     monkeypatch.setattr(files, "SHIPPED", tmp_path / "reports" / "reference")
     write(tmp_path / "made"), write(tmp_path / "made", OTHER).attach(record.TEST, contents.pack_answers(answers_of()))
-    assert Store(tmp_path / "made").pack(tmp_path / "reports" / "study" / "records.zip") == 2
+    assert packing.add(Store(tmp_path / "made"), tmp_path / "reports" / "study" / "records.zip") == 2
     return tmp_path / "reports"
 
 
@@ -52,7 +53,7 @@ def test_a_packed_run_reads_back_as_it_was_written_and_nothing_is_trained(tmp_pa
     first, second = sweep.train([RECIPE, OTHER], Store(tmp_path / "runs"))
     assert first.history.to_dict("records") == HISTORY and (first.recipe, second.recipe) == (RECIPE, OTHER)
     assert first.record == read(tmp_path / "made" / RECIPE.name).record and first.folder.name == RECIPE.name
-    assert job.on_test(second).equals(read(tmp_path / "made" / OTHER.name).answers())
+    assert answers.on_test(second).equals(read(tmp_path / "made" / OTHER.name).answers())
     assert not (tmp_path / "runs").exists()
 
 
@@ -90,9 +91,9 @@ def test_a_temporary_store_and_one_that_is_told_so_see_only_their_own(tmp_path, 
 def test_every_run_of_the_reference_is_found_and_none_is_listed_as_ones_own(tmp_path):
     store = Store(tmp_path)
     shipped = Store(reference.FOLDER / "runs", shipped=False)
-    recipes = [read(place).recipe for place in shipped._places(record.RECORD)]
+    recipes = [read(place).recipe for place in places(shipped.folder, record.RECORD)]
     assert store.missing(recipes) == [] and len(recipes) >= 19 and len(store.names_shipped()) >= len(recipes)
-    assert store.frame().empty and len(shipped.frame()) == len(recipes)
+    assert runs.frame(store).empty and len(runs.frame(shipped)) == len(recipes)
 
 
 def test_a_fresh_clone_has_nothing_to_train_for_the_papers_protocol(tmp_path, monkeypatch, capsys):
@@ -160,7 +161,7 @@ def test_a_damaged_shipped_run_is_named_and_stays_with_a_fix_that_takes_it_from_
 
 def test_a_pack_is_the_same_bytes_again_without_weights_and_grows_by_what_is_new(tmp_path, packed):
     first = packed.read_bytes()
-    Store(tmp_path / "made").pack(packed)
+    packing.add(Store(tmp_path / "made"), packed)
     assert packed.read_bytes() == first
     with zipfile.ZipFile(packed) as archive:
         assert archive.testzip() is None
@@ -183,7 +184,7 @@ def test_a_damaged_run_is_not_packed_and_the_older_pack_stays(tmp_path, packed, 
 
 
 def test_a_pack_is_listed_and_verified_like_a_folder(packed, capsys):
-    assert len(Store(packed).frame()) == 2 and Store(packed).verify() == (2, [])
+    assert len(runs.frame(Store(packed))) == 2 and runs.judged(Store(packed)) == (2, [])
     assert main(["runs", "verify", "--runs-dir", str(packed)]) == 0 and "2 runs" in capsys.readouterr().out
 
 
@@ -256,14 +257,14 @@ def test_a_forged_run_in_a_pack_is_refused_by_its_seal(tmp_path, packed):
         Store(tmp_path / "runs").find(RECIPE)
     forge(tmp_path / "made" / RECIPE.name, "history.csv", b"epoch\n")
     with pytest.raises(UserError, match="history"):
-        pack.write(packed, [tmp_path / "made" / RECIPE.name])
+        packing.write(packed, [tmp_path / "made" / RECIPE.name])
 
 
 def test_a_hundred_packed_runs_are_found_in_a_third_of_a_second(tmp_path, packed):
     recipes = [replace(RECIPE, weights_seed=seed) for seed in range(100)]
     for recipe in recipes:
         Store(tmp_path / "many").write(recipe, HISTORY, {}, TIMES, (environment(), SOURCE))
-    Store(tmp_path / "many").pack(packed)
+    packing.add(Store(tmp_path / "many"), packed)
     began = time.process_time()
     assert Store(tmp_path / "runs").missing(recipes) == []
     assert time.process_time() - began < 0.3
@@ -281,7 +282,7 @@ def test_git_ships_a_pack_and_its_bytes_as_they_are():
 @pytest.mark.parametrize("path", sorted((ROOT / "reports" / "seeds").glob("records-*.zip")), ids=lambda path: path.stem)
 def test_a_shipped_judging_seed_is_whole_and_sound_and_was_trained_as_registered_from_one_commit(path):
     store, seed = Store(path, shipped=False), int(path.stem.partition("-")[2])
-    count, errors = store.verify()
+    count, errors = runs.judged(store)
     params = protocol.DEFAULTS | parameters.read_file(ROOT / "params" / "rigorous.yaml") | {"seed": [seed]}
     study = protocol.collect(params | {"device": "cpu", "precision": "bf16", "kernels": "numba"}, store)
     assert (errors, study.missing) == ([], []) and count == len(study.every) >= 18

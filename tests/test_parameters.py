@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from fmnist_lib import ROOT, UserError, data
 from fmnist_lib.commands import report
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import download
 from fmnist_lib.study import parameters, plain_yaml, protocol
+from fmnist_lib.workers import download
 
 many = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 RIGHT = {

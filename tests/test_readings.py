@@ -13,9 +13,9 @@ from test_tables_stats import ENVIRONMENT, scored
 
 from fmnist_lib import models
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import job, record
+from fmnist_lib.runs import record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import mode, protocol, weighing
+from fmnist_lib.study import answers, mode, protocol, weighing
 from fmnist_lib.study.paper import TABLE_1, TABLE_2, WINNER
 from fmnist_lib.study.readings import READINGS, choices, named
 
@@ -98,7 +98,7 @@ def with_weights(place, model):
 def test_a_network_without_dropout_and_norms_says_the_same_in_training_mode(tmp_path, few):
     run = with_weights(tmp_path, "ANN-Juan-0")
     with torch.no_grad():
-        logits = job.network(run)(few[0] / 255)
+        logits = answers.network(run)(few[0] / 255)
     loss, accuracy = mode.in_training_mode(run)
     assert loss == pytest.approx(F.cross_entropy(logits, few[1]).item(), abs=1e-5)
     assert accuracy == pytest.approx(100 * (logits.argmax(1) == few[1]).double().mean().item())
@@ -106,7 +106,7 @@ def test_a_network_without_dropout_and_norms_says_the_same_in_training_mode(tmp_
 
 def test_training_mode_normalises_each_batch_by_itself_and_leaves_the_run_as_it_is(tmp_path, few):
     run = with_weights(tmp_path, "CNN3-16-0")  # no dropout: the norms alone
-    network, before = job.network(run), (run.folder / record.WEIGHTS).read_bytes()
+    network, before = answers.network(run), (run.folder / record.WEIGHTS).read_bytes()
     for layer in network:
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.track_running_stats, layer.running_mean, layer.running_var = False, None, None

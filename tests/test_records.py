@@ -23,6 +23,7 @@ from test_runs import FILES, HISTORY, OTHER, RECIPE, answers_of, checkpoint_of, 
 
 from fmnist_lib import ROOT, UserError, machine, models
 from fmnist_lib import training as engine
+from fmnist_lib.commands import runs
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, contents, job, record, store
 from fmnist_lib.runs.run import lock, read
@@ -53,8 +54,8 @@ def refused(runs_dir, name, recipe=RECIPE):
         Store(runs_dir).find(recipe)
     assert str(runs_dir / recipe.name / name) in error.value.cause and len(str(error.value).splitlines()) == 2
     assert len(error.value.cause) < 500 and "delete" not in error.value.fix
-    assert Store(runs_dir).frame()["status"].tolist() in (["damaged"], ["finished"])  # it reads no weights
-    assert len(Store(runs_dir).verify()[1]) == 1
+    assert runs.frame(Store(runs_dir))["status"].tolist() in (["damaged"], ["finished"])  # it reads no weights
+    assert len(runs.judged(Store(runs_dir))[1]) == 1
     assert Store(runs_dir).missing([recipe]) == [recipe]
     assert not os.path.lexists(runs_dir / recipe.name) and list(runs_dir.glob(".damaged-*"))
 
@@ -113,7 +114,7 @@ def test_what_a_record_cannot_say_is_refused_though_its_seal_fits(tmp_path, run,
     forge(run.folder, **{key: merged})
     with pytest.raises(UserError, match=r"run\.json is damaged"):
         Store(tmp_path).find(RECIPE)
-    assert len(Store(tmp_path).verify()[1]) == 1
+    assert len(runs.judged(Store(tmp_path))[1]) == 1
 
 
 # Where it was made
@@ -369,15 +370,15 @@ def test_a_run_that_vanishes_while_it_is_listed_is_not_listed(tmp_path, monkeypa
             place.rename(tmp_path / ".damaged-1")
         return read(folder)
 
-    places = Store(tmp_path)._places("run.json")
+    folders = store.places(tmp_path, "run.json")
     with monkeypatch.context() as patch:
         if when == "within":
-            patch.setattr(store, "read", vanishing)
+            patch.setattr(runs, "read", vanishing)
         else:
             place.rename(tmp_path / ".damaged-1")
-            patch.setattr(Store, "_places", lambda *_: places)
-        assert Store(tmp_path).frame()["run"].tolist() == [OTHER.name]
-    assert Store(tmp_path).verify() == (1, [])
+            patch.setattr(runs, "places", lambda *_: folders)
+        assert runs.frame(Store(tmp_path))["run"].tolist() == [OTHER.name]
+    assert runs.judged(Store(tmp_path)) == (1, [])
 
 
 def test_a_hundred_runs_are_found_in_a_second(tmp_path):
@@ -385,7 +386,7 @@ def test_a_hundred_runs_are_found_in_a_second(tmp_path):
     for i in range(100):
         shutil.copytree(first, tmp_path / f"copy-{i}")
     began = time.perf_counter()
-    assert len(Store(tmp_path).frame()) == 101
+    assert len(runs.frame(Store(tmp_path))) == 101
     assert time.perf_counter() - began < 1
 
 

@@ -17,14 +17,14 @@ import torch
 from PIL import Image
 
 from fmnist_lib import ROOT, UserError, data, machine
-from fmnist_lib.__main__ import main
 from fmnist_lib.commands import predict, publish, readme, reference, report, verify
+from fmnist_lib.commands.line import main
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job, record
 from fmnist_lib.runs.files import write_file
 from fmnist_lib.runs.run import read
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import protocol
+from fmnist_lib.study import answers, protocol
 from fmnist_lib.study.protocol import Study
 
 FOLDER = reference.FOLDER
@@ -158,7 +158,7 @@ def test_the_shipped_weights_give_the_shipped_answers(data_dir):
     run = reference.winner()
     images, labels = data.load("test", data_dir=data_dir)
     again, shipped = (
-        job.predictions(job.network(run), images[:2000], labels[:2000], "unit"),
+        answers.predictions(answers.network(run), images[:2000], labels[:2000], "unit"),
         run.answers()[:2000],
     )
     assert (again["predicted"] == shipped["predicted"]).mean() > 0.999

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_lib import UserError, data, machine, models, training
+from fmnist_lib.commands import runs
 from fmnist_lib.press import figures
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, contents, files, job, record
@@ -182,7 +183,7 @@ def test_a_read_only_store_is_read_and_its_tables_and_figures_build(tmp_path, mo
     monkeypatch.setattr(Path, "mkdir", read_only)
     monkeypatch.setattr(FileLock, "acquire", read_only)
     trained = sweep.train([RECIPE, OTHER], Store(tmp_path))
-    assert len(Store(tmp_path).frame()) == 2
+    assert len(runs.frame(Store(tmp_path))) == 2
     table = tables.table_1(results.frame(trained), 1)
     assert list(table["loss"]) == [HISTORY[0]["val_loss"]] * 2
     figures.loss_curves(plt.figure().subplots(), [run.history for run in trained])
@@ -226,7 +227,7 @@ def test_damage_to_a_file_is_named_and_only_its_run_is_set_aside_and_redone(tmp_
     assert Store(tmp_path).missing([RECIPE, OTHER]) == [RECIPE]
     assert f".damaged-{place.name}-1" in capsys.readouterr().out
     assert (tmp_path / f".damaged-{place.name}-1" / "recipe.json").exists() or name == "recipe.json"
-    assert Store(tmp_path).frame()["run"].tolist() == [OTHER.name]  # what was set aside no longer counts
+    assert runs.frame(Store(tmp_path))["run"].tolist() == [OTHER.name]  # what was set aside no longer counts
     write(tmp_path)
     assert Store(tmp_path).missing([RECIPE, OTHER]) == []
 
@@ -239,7 +240,7 @@ def test_a_run_without_its_record_is_no_run(tmp_path):
 def test_a_record_without_weights_serves_all_that_needs_none(tmp_path):
     run = write(tmp_path)
     delete(run.folder / "weights.safetensors")
-    assert Store(tmp_path).find(RECIPE).best_epoch == 1 and len(Store(tmp_path).frame()) == 1
+    assert Store(tmp_path).find(RECIPE).best_epoch == 1 and len(runs.frame(Store(tmp_path))) == 1
     assert Store(tmp_path).missing([RECIPE]) == []
     assert Store(tmp_path).missing([RECIPE], weights=True) == [RECIPE]
     with pytest.raises(UserError, match="without its weights"):
@@ -274,7 +275,7 @@ def test_what_is_attached_is_verified_too(tmp_path, how):
 
 def test_what_set_runs_apart_is_in_every_list_of_them(tmp_path):
     mixed = [write(tmp_path), write(tmp_path, Recipe("CNN3-2-0.1", epochs=2, precision="bf16"), torch="9.9.9")]
-    listed = Store(tmp_path).frame().set_index("run").loc[[run.folder.name for run in mixed]]
+    listed = runs.frame(Store(tmp_path)).set_index("run").loc[[run.folder.name for run in mixed]]
     assert listed["precision"].tolist() == ["fp32", "bf16"] and listed["torch"].tolist() == ["2.11.0", "9.9.9"]
     shown = dict(tables.environment(results.frame(mixed)).itertuples(index=False, name=None))
     assert shown["PyTorch"] == "2.11.0, 9.9.9"

@@ -16,13 +16,13 @@ from test_tables_stats import scored, trained
 from torch import nn
 
 from fmnist_lib import ROOT, UserError, data, machine, models, training
-from fmnist_lib.__main__ import main
 from fmnist_lib.commands import report
+from fmnist_lib.commands.line import main
 from fmnist_lib.press.display import Table
 from fmnist_lib.recipe import NUMERICS, Recipe
 from fmnist_lib.runs import checkpoint, contents, job, record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import parameters, protocol, provenance, results, stats, tables
+from fmnist_lib.study import answers, parameters, protocol, provenance, results, stats, tables
 
 HERE = machine.environment("cpu")
 TRAIN, TEST = 60_000, 10_000
@@ -384,17 +384,17 @@ def test_what_a_run_says_of_the_test_images_is_what_its_network_says_in_its_read
     run = Store(tmp_path).write(recipe, rows, by_hand.state_dict(), times, (HERE, record.source()))
     images, labels = torch.randint(0, 256, (TEST, 1, 28, 28), dtype=torch.uint8), torch.arange(TEST) % 10
     monkeypatch.setattr(data, "load", lambda part, **_: {"test": (images, labels)}[part])
-    answers = job.on_test(run)
+    said = answers.on_test(run)
     mean, deviation = {"unit": (0, 1), "standardised": (0.2860, 0.3530)}[scaling]
     with torch.no_grad():
         logits = by_hand.eval()((images[:500].float() / 255 - mean) / deviation)
-        assert torch.allclose(job.network(run)(images[:9] / 255), by_hand(images[:9] / 255), atol=1e-5)
-    assert answers["label"].tolist() == labels.tolist()
-    assert (answers["predicted"][:500].to_numpy() == logits.argmax(1).numpy()).mean() > 0.99
+        assert torch.allclose(answers.network(run)(images[:9] / 255), by_hand(images[:9] / 255), atol=1e-5)
+    assert said["label"].tolist() == labels.tolist()
+    assert (said["predicted"][:500].to_numpy() == logits.argmax(1).numpy()).mean() > 0.99
     loss = F.cross_entropy(logits, labels[:500], reduction="none").numpy()
-    assert np.abs(answers["loss"][:500] - loss).max() < 1e-4
-    assert np.abs(answers["probability"][:500] - logits.softmax(1).max(1).values.numpy()).max() < 1e-4
-    pd.testing.assert_frame_equal(contents.parse_answers(contents.pack_answers(answers)), answers)
+    assert np.abs(said["loss"][:500] - loss).max() < 1e-4
+    assert np.abs(said["probability"][:500] - logits.softmax(1).max(1).values.numpy()).max() < 1e-4
+    pd.testing.assert_frame_equal(contents.parse_answers(contents.pack_answers(said)), said)
 
 
 # What a study asks, and where its numbers stand

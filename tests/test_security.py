@@ -14,9 +14,9 @@ import nbformat
 import pytest
 
 from fmnist_lib import ROOT, UserError, data
-from fmnist_lib.runs import download
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import parameters
+from fmnist_lib.workers import download
 
 LIBRARY = sorted((ROOT / "fmnist_lib").rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -14,8 +14,8 @@ import torch
 from jupyter_client.manager import start_new_kernel
 
 from fmnist_lib import ROOT, Stopped, UserError, training
-from fmnist_lib.__main__ import main
 from fmnist_lib.commands import report
+from fmnist_lib.commands.line import main
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, files, job
 from fmnist_lib.runs.store import Store
@@ -38,11 +38,11 @@ if __name__ == "__main__":
 REPORT = """
 import signal
 import sys
-from fmnist_lib import __main__
+from fmnist_lib.commands import line
 from fmnist_lib.commands import report
 report.NOTEBOOKS = ("sweep",)
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(__main__.main(sys.argv[1:]))
+sys.exit(line.main(sys.argv[1:]))
 """
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX signals")
 SECONDS = 10  # about two on a free machine, most of them for PyTorch to be unloaded

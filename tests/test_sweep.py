@@ -15,6 +15,7 @@ from dataclasses import replace
 import pytest
 
 from fmnist_lib import ROOT, UserError, machine, training
+from fmnist_lib.commands import runs
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, job, record
 from fmnist_lib.runs.run import Run, lock
@@ -99,7 +100,7 @@ def test_eight_processes_over_twelve_recipes_train_each_once_without_a_quarrel(t
         process.join(300)
     assert [process.exitcode for process in processes] == [0] * 8
     assert notes.read_text() == "0\n" * 12
-    assert Store(tmp_path).missing(recipes, weights=True) == [] and len(Store(tmp_path).frame()) == 12
+    assert Store(tmp_path).missing(recipes, weights=True) == [] and len(runs.frame(Store(tmp_path))) == 12
 
 
 def hold(runs_dir, held):
@@ -229,7 +230,7 @@ def test_a_run_that_diverges_is_kept_with_its_curve_told_and_not_trained_again(t
     assert run.diverged and 1 <= len(run.history) < diverging.epochs
     assert not run.history.iloc[-1][["train_loss", "val_loss"]].map(lambda loss: abs(loss) < float("inf")).all()
     json.loads((run.folder / "run.json").read_text(), parse_constant=pytest.fail)  # no NaN, no Infinity
-    assert Store(tmp_path).missing([diverging]) == [] and len(Store(tmp_path).frame()) == 1
+    assert Store(tmp_path).missing([diverging]) == [] and len(runs.frame(Store(tmp_path))) == 1
 
 
 def test_the_table_says_which_run_diverged_and_leaves_it_out_of_the_means(tmp_path, data_dir, diverging):

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from safetensors.torch import load, save
 from torch import nn
 
-from fmnist_lib import UserError, data, machine, models, training
+from fmnist_lib import UserError, data, kernels, machine, models, training
 from fmnist_lib.kernels import first, fused, gradients, layers, second
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job
@@ -175,9 +175,9 @@ def test_the_first_loss_in_bf16_is_that_of_fp32(kernel):
 
 
 def test_standardised_pixels_have_the_mean_and_variance_of_the_data_set(data_dir):
-    x = fused.Pixels(*training.SCALINGS["standardised"])(data.load("train", data_dir=data_dir)[0][:20_000])
+    x = fused.Pixels(*kernels.SCALINGS["standardised"])(data.load("train", data_dir=data_dir)[0][:20_000])
     assert abs(x.mean().item()) < 0.01 and abs(x.std().item() - 1) < 0.01
-    assert torch.equal(fused.Pixels(*training.SCALINGS["unit"])(TRAIN[0]), TRAIN[0].float() / 255)
+    assert torch.equal(fused.Pixels(*kernels.SCALINGS["unit"])(TRAIN[0]), TRAIN[0].float() / 255)
 
 
 # The faster layers
@@ -224,7 +224,7 @@ READINGS = [
 ]
 
 
-@pytest.mark.parametrize("scaling", training.SCALINGS)
+@pytest.mark.parametrize("scaling", kernels.SCALINGS)
 @pytest.mark.parametrize(("name", "readings"), READINGS)
 def test_the_compiled_network_is_the_same_function_of_the_same_parameters(name, readings, scaling, data_dir):
     ours = built(name, **readings)
@@ -235,9 +235,9 @@ def test_the_compiled_network_is_the_same_function_of_the_same_parameters(name, 
             assert (layer.weight < 0).any() and (layer.weight > 0).any()
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
-    exact = training.of_bytes(deepcopy(ours).double(), scaling)
+    exact = kernels.of_bytes(deepcopy(ours).double(), scaling)
     exact[0].forward = lambda images: (images.double() / 255 - exact[0].mean) / exact[0].deviation
-    fast = training.faster(ours.to(memory_format=torch.channels_last), scaling, "numba")
+    fast = kernels.faster(ours.to(memory_format=torch.channels_last), scaling, "numba")
     assert [id(p) for p in fast.parameters()] == [id(p) for p in ours.parameters()]
     images, labels = data.load("test", data_dir=data_dir)  # black around: ties of the maximum are the rule
     for network in (fast, exact):
@@ -264,7 +264,7 @@ def test_the_sums_of_patches_and_of_their_products_are_those_of_unfolded_images(
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_leaves_no_memory_to_the_garbage_collector(precision):
-    network = training.faster(built("CNN3-8-0.25").to(memory_format=torch.channels_last), "unit", "numba").train()
+    network = kernels.faster(built("CNN3-8-0.25").to(memory_format=torch.channels_last), "unit", "numba").train()
     nodes = ("FirstFunctionBackward", "NormPoolFunctionBackward", "DropFunctionBackward")  # they hold what was made
 
     def alive():
@@ -413,8 +413,8 @@ DISTURBANCES = {
     "another model": lambda _: models.build("CNN3-8-0.5")(torch.rand(2, 1, 28, 28)),
     "random numbers": lambda _: (torch.randn(77), torch.manual_seed(123), np.random.seed(1)),
     "evaluation": lambda model: (
-        training.evaluate(training.of_bytes(model), *TRAIN),
-        training.predict(training.faster(model, "unit", "numba"), TRAIN[0]),
+        training.evaluate(kernels.of_bytes(model), *TRAIN),
+        training.predict(kernels.faster(model, "unit", "numba"), TRAIN[0]),
     ),
     "mode": lambda model: model.eval(),
     "reading the tensors": lambda model: [tensor.sum().item() for tensor in model.state_dict().values()],
@@ -528,7 +528,7 @@ def test_the_best_weights_are_those_of_minimum_validation_loss():
     assert best < 5  # otherwise the last would do
     assert all(torch.equal(tensors[f"best.{name}"], tensor) for name, tensor in at_epoch[best].items())
     model.load_state_dict(at_epoch[best])
-    assert training.evaluate(training.of_bytes(model), *VAL)[0] == pytest.approx(min(losses), rel=1e-5)
+    assert training.evaluate(kernels.of_bytes(model), *VAL)[0] == pytest.approx(min(losses), rel=1e-5)
 
 
 @pytest.mark.parametrize("patience", [1, 2, 3])
@@ -583,7 +583,7 @@ def test_evaluation_is_the_same_whatever_the_mode_and_the_batch(name, monkeypatc
     for mode in (True, False):
         for batch in (500, 90, 33, 7, 1):
             monkeypatch.setattr(training, "EVALUATION_BATCH", batch)
-            for network in (training.of_bytes(model), *(training.faster(model, "unit", k) for k in ("torch", "numba"))):
+            for network in (kernels.of_bytes(model), *(kernels.faster(model, "unit", k) for k in ("torch", "numba"))):
                 found = training.evaluate(network.train(mode), *VAL)
                 assert found == pytest.approx((loss, accuracy), rel=1e-5)
                 assert network.training == mode and training.predict(network, VAL[0]).dtype == torch.float32
@@ -594,7 +594,7 @@ def test_evaluation_is_in_fp32_even_inside_an_autocast_training():
     model = built("CNN3-8-0.25")
     *_, last = training.fit(model, TRAIN, VAL, epochs=2, batch=60, precision="bf16")
     assert {tensor.dtype for name, tensor in last.tensors().items() if "num_batches" not in name} == {torch.float32}
-    network = training.of_bytes(model)
+    network = kernels.of_bytes(model)
     assert training.evaluate(network, *VAL)[0] == pytest.approx(last.history[-1]["val_loss"], rel=1e-5)
 
 

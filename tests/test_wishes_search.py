@@ -14,7 +14,7 @@ from fmnist_lib import ROOT, UserError, machine, models
 from fmnist_lib.press import charts
 from fmnist_lib.runs import record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import parameters, protocol, search, strategies
+from fmnist_lib.study import networks, parameters, protocol, search, strategies
 
 STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "search.yaml"))
 STATED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
@@ -83,7 +83,7 @@ def test_a_run_becomes_a_row_with_its_accuracy_and_its_operations_at_the_best_ep
     made_on = machine.environment("cpu"), record.source()
     run = Store(tmp_path).write(one, history, {}, {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}, made_on)
     row = search.frame([run]).iloc[0]
-    flop = sum(models.flop(models.build("CNN3-128-0.1")))
+    flop = sum(networks.flop(models.build("CNN3-128-0.1")))
     assert tuple(row) == (3, 128, 0.1, "adam", 0.0003, "relu", 1, 2.0, pytest.approx(flop * 10_000 * 2 / 1e12))
     scores, costs = strategies.by_seed([run])
     assert scores == {43: {search.config(one): [1.0] + [2.0] * 19}} and costs[search.config(one)] * 2 == row["teraflop"]

@@ -14,7 +14,7 @@ from fmnist_lib import models
 from fmnist_lib.commands.reference import FOLDER
 from fmnist_lib.press import charts
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import compare, results, tradeoff
+from fmnist_lib.study import compare, networks, results, tradeoff
 
 FRAME = results.frame(compare.every(Store(FOLDER / "runs")))
 MEASURED = {"CNN3-512-0.1": 9.5, "ANN-Juan-0.25": 0.9}
@@ -35,7 +35,7 @@ def test_a_system_that_was_timed_takes_its_epochs_times_its_seconds():
 def test_another_takes_as_many_times_longer_an_epoch_as_it_has_operations_and_one_of_no_timed_family_is_left_out():
     row, flop = (
         table().loc["CNN5-128-0.1"],
-        [sum(models.flop(models.build(m))) for m in ("CNN5-128-0.1", "CNN3-512-0.1")],
+        [sum(networks.flop(models.build(m))) for m in ("CNN5-128-0.1", "CNN3-512-0.1")],
     )
     assert row["seconds"] / row["epochs"] == pytest.approx(9.5 * flop[0] / flop[1])
     assert row["clock"] == "by operations" and np.isnan(table().loc["CNN-Nahuel", "seconds"])

@@ -1,4 +1,5 @@
 """One file for each thing that one can do.
 
-report, plan, lab, runs, reference, publish, verify, predict, card, benchmark, floors, calm (how papermill ends)
+line, parser (the command line), report, plan, lab, runs, pack, reference, publish, verify, predict, card, benchmark,
+floors, calm (how papermill ends)
 """

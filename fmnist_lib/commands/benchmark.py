@@ -19,6 +19,7 @@ from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
 from fmnist_lib import data, machine, models, training
+from fmnist_lib.commands.runs import frame
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job, record
 from fmnist_lib.runs.store import Store
@@ -178,4 +179,4 @@ def listing_seconds(recipe: Recipe, repeats: int) -> list[float]:
         run = Store(Path(folder)).write(recipe, history, {}, times, (machine.environment("cpu"), record.source()))
         for i in range(1, 1000):
             shutil.copytree(run.folder, f"{run.folder}-{i}")
-        return timeit.repeat(lambda: Store(Path(folder)).frame(), number=1, repeat=repeats)
+        return timeit.repeat(lambda: frame(Store(Path(folder))), number=1, repeat=repeats)

@@ -8,7 +8,7 @@ from fmnist_lib import data, models
 from fmnist_lib.press.display import markdown
 from fmnist_lib.runs import record
 from fmnist_lib.runs.run import Run
-from fmnist_lib.study import paper, stats
+from fmnist_lib.study import networks, paper, stats
 
 TEMPLATE = Path(__file__).parent / "model_card.md"
 
@@ -22,7 +22,7 @@ def text(run: Run) -> str:
     loss_low, loss_high = stats.mean_interval(tested["loss"])
     confidence = 100 * tested["probability"].mean()
     return TEMPLATE.read_text("utf-8").format(
-        **vars(recipe), parameters=models.parameters(models.of(recipe)),
+        **vars(recipe), parameters=networks.parameters(models.of(recipe)),
         megabytes=weights["bytes"] / 1e6, sha256=weights["sha256"], torch=environment["torch"],
         processor=environment["card"] or environment["processor"],
         accuracy=accuracy, low=low, high=high, loss=tested["loss"].mean(), loss_low=loss_low, loss_high=loss_high,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands.report import check
+from fmnist_lib.commands.runs import frame
 from fmnist_lib.rules import near
 from fmnist_lib.study import parameters, protocol
 
@@ -51,7 +52,7 @@ def plans(overrides: dict) -> "pd.DataFrame":
 
     from fmnist_lib.runs.store import Store
 
-    rates = _rates(Store(ROOT / "reports" / "reference" / "runs").frame())
+    rates = _rates(frame(Store(ROOT / "reports" / "reference" / "runs")))
     return pd.DataFrame([_plan(path, values, rates) for path, values in given.items()])
 
 

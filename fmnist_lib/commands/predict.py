@@ -8,10 +8,10 @@ import numpy
 import torch
 from torch import Tensor
 
-from fmnist_lib import UserError, data, short, training
+from fmnist_lib import UserError, data, kernels, short, training
 from fmnist_lib.runs.files import read_file
-from fmnist_lib.runs.job import network
 from fmnist_lib.runs.run import Run
+from fmnist_lib.study.answers import network
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # no others: for an EPS, Pillow would start a program
 BYTES, PIXELS = 50_000_000, 30_000_000  # of a file; of a picture, some seconds of work
@@ -61,5 +61,5 @@ def light_border(image: Tensor) -> bool:
 
 def classify(run: Run, images: Tensor) -> list[list[tuple[str, float]]]:
     """Return for each of the uint8 images [N, 1, 28, 28] every class with its probability [0-1], likeliest first."""
-    probabilities = training.predict(training.of_bytes(network(run), run.recipe.scaling), images).softmax(1)
+    probabilities = training.predict(kernels.of_bytes(network(run), run.recipe.scaling), images).softmax(1)
     return [sorted(zip(data.CLASSES, row, strict=True), key=lambda pair: -pair[1]) for row in probabilities.tolist()]

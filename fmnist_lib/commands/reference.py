@@ -10,11 +10,11 @@ import pandas as pd
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands import card, readme
 from fmnist_lib.press.language import speak
-from fmnist_lib.recipe import NUMERICS
+from fmnist_lib.recipe import KINDS, NUMERICS
 from fmnist_lib.runs import record
 from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.run import Run
-from fmnist_lib.runs.store import KINDS, Store
+from fmnist_lib.runs.store import Store
 from fmnist_lib.study import parameters, protocol, results, tables
 from fmnist_lib.study.protocol import Study
 from fmnist_lib.workers import sweep

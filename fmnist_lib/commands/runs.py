@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pandas as pd
 from fmnist_lib import UserError
 from fmnist_lib.press.language import number
 from fmnist_lib.runs import checkpoint, contents
+from fmnist_lib.runs.files import size, there
 from fmnist_lib.runs.record import HISTORY, RECORD
-from fmnist_lib.runs.store import Store
+from fmnist_lib.runs.run import damage, read
+from fmnist_lib.runs.store import Store, places
 from fmnist_lib.workers.sweep import lasting
 
 HEADER = 2**20  # bytes of a checkpoint in which it says what it is
@@ -29,7 +32,7 @@ def opened(runs_dir: str = "", needed: bool = False) -> Store:
 
 def verified(store: Store) -> int:
     """Return how many runs there are, every file of them verified; print each that is damaged, and raise UserError."""
-    count, errors = store.verify()
+    count, errors = judged(store)
     for error in errors:
         print(f"{error.cause}. Fix: {error.fix}")
     if errors:
@@ -38,9 +41,45 @@ def verified(store: Store) -> int:
     return count
 
 
+def judged(store: Store) -> tuple[int, list[UserError]]:
+    """Judge every file of every finished run: how many runs there are, and an error a bad file."""
+    finished = places(store.folder, RECORD)
+    errors = [(place, error) for place in finished for error in damage(place)]
+    return len(finished), [error for place, error in errors if there(place)]
+
+
+def frame(store: Store) -> pd.DataFrame:
+    """List the runs, a row each: the recipe's fields, the best epoch's scores, status, torch, seconds, megabytes.
+
+    Of one that is damaged or unfinished there is the name, the status and the size alone. What vanishes meanwhile,
+    set aside by another process, is not listed.
+    """
+    rows = [(place, _row(place)) for place in places(store.folder, RECORD, HISTORY)]
+    return pd.DataFrame([row for place, row in rows if there(place)])
+
+
+def _row(place: Path) -> dict:
+    row = {"run": place.name, "megabytes": _bytes(place) / 1e6}
+    if not there(place / RECORD):
+        return row | {"status": "unfinished"}
+    try:
+        run = read(place)
+    except UserError:
+        return row | {"status": "damaged"}
+    made = {"status": run.record["status"], "torch": run.record["environment"]["torch"]}
+    made["seconds"] = run.record["seconds"]
+    return vars(run.recipe) | run.best.add_prefix("best_").to_dict() | made | row
+
+
+def _bytes(place: Path | zipfile.Path) -> int:
+    with contextlib.suppress(OSError):  # gone meanwhile
+        return sum(size(path) for path in place.iterdir() if path.is_file())
+    return 0
+
+
 def listing(store: Store) -> pd.DataFrame:
     """Return a row of texts a run: status, protocol, scores at the best epoch, what computed it, time, size."""
-    return pd.DataFrame([_told(row) for row in store.frame().to_dict("records")])
+    return pd.DataFrame([_told(row) for row in frame(store).to_dict("records")])
 
 
 def _told(row: dict) -> dict:

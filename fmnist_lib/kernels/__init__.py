@@ -9,3 +9,38 @@ from 0 to 3 (ties go to the first, as in PyTorch), and 4 more where the activati
 What a loop looks like is what LLVM vectorises: the innermost runs over channels, small fixed ones are unrolled into it,
 what meets in it are few flat arrays, and a select chooses between constants.
 """
+
+from torch import nn
+
+from fmnist_lib.kernels.fused import Pixels, fuse
+
+SCALINGS = {"unit": (0.0, 1.0), "standardised": (0.2860, 0.3530)}  # mean and deviation of the 60,000 images, in [0, 1]
+
+
+def compilable() -> bool:
+    """Say whether numba is here and compiles the kernels."""
+    try:
+        from numba import config
+
+        if config.DISABLE_JIT:  # as plain Python the kernels would take hours
+            return False
+        from fmnist_lib.kernels.second import compile_here
+    except ImportError:
+        return False
+    return compile_here()
+
+
+def of_bytes(model: nn.Sequential, scaling: str = "unit") -> nn.Sequential:
+    """Return the model as a network of uint8 images [N, 1, 28, 28], its layers as they are."""
+    return nn.Sequential(Pixels(*SCALINGS[scaling]), *model)
+
+
+def faster(model: nn.Sequential, scaling: str = "unit", kernels: str = "torch") -> nn.Sequential:
+    """Return the same function of uint8 images, of the same parameters, as this device trains it fastest."""
+    if next(model.parameters()).device.type != "cpu":
+        return of_bytes(model, scaling)
+    if kernels == "torch":
+        return of_bytes(fuse(model), scaling)
+    from fmnist_lib.kernels.layers import compile_layers
+
+    return compile_layers(model, *SCALINGS[scaling])

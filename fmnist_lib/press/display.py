@@ -6,7 +6,6 @@ cells of a table are text.
 """
 
 import base64
-import io
 import itertools
 import re
 from collections.abc import Sequence
@@ -16,9 +15,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from IPython.display import Markdown, display
 
+from fmnist_lib.press.drawing import SVG_LIMIT, png, svg
 from fmnist_lib.press.language import number, sentence, tr
-
-SVG_LIMIT = 300_000  # bytes; a larger drawing, such as many garments, travels as PNG alone
 
 
 def say(message: str, **values) -> Markdown:
@@ -63,7 +61,10 @@ class _Captioned:
         return self.data, self.metadata
 
     def _ipython_display_(self):
-        shown = [(self.data, self.metadata), (self.caption(), {"captions": self.metadata["fmnist"]["label"]})]
+        anchor, words = ({"text/markdown": text} for text in self.caption())
+        around = {"captions": self.metadata["fmnist"]["label"]}
+        display(anchor, metadata=around, raw=True)  # above it, where a reference to it scrolls to
+        shown = [(self.data, self.metadata), (words, around)]
         for data, metadata in shown if self.kind == "figure" else reversed(shown):
             display(data, metadata=metadata, raw=True)
 
@@ -74,11 +75,11 @@ class _Captioned:
             runs = runs if len(runs) or "run" not in data else data["run"]
         self.metadata["fmnist"]["runs"] = list(dict.fromkeys(runs))
 
-    def caption(self) -> dict:
-        """Return the caption as an output's data: an anchor for references, its number if it has one, its words."""
+    def caption(self) -> tuple[str, str]:
+        """Write, as Markdown, an anchor for references, and the caption: its number if it has one, its words."""
         label, words, count = (self.metadata["fmnist"][name] for name in ("label", "caption", "count"))
         number = f"**{numbered(self.kind, count)}.** " if count else ""
-        return {"text/markdown": f'<a id="{label}"></a>{number}{words}'}
+        return f'<a id="{label}"></a>', f"{number}{words}"
 
 
 class Figure(_Captioned):
@@ -105,22 +106,13 @@ class Figure(_Captioned):
         about = {"label": label, "caption": caption, "alt": alt, "wide": wide, "count": number}
         plain = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", alt)
         self.metadata = {"fmnist": about, "alt": plain}  # nbconvert's own templates read `alt` for a PNG
-        png = _draw(figure, "png", dpi=150, metadata={"Software": None})
-        self.data = {"image/png": base64.b64encode(png).decode()}  # JupyterLab shows no SVG of an untrusted notebook
-        svg = _draw(figure, "svg", metadata={"Date": None, "Title": plain})
-        if len(svg) <= SVG_LIMIT:
-            self.data["image/svg+xml"] = svg.decode()
+        # JupyterLab shows no SVG of an untrusted notebook
+        self.data = {"image/png": base64.b64encode(png(figure)).decode()}
+        if len(drawn := svg(figure, plain)) <= SVG_LIMIT:
+            self.data["image/svg+xml"] = drawn
         self.data["text/plain"] = caption
         self.carry(data, runs)
         plt.close(figure)  # else the notebook shows it a second time
-
-
-def _draw(figure: plt.Figure, kind: str, **options) -> bytes:
-    """Save a figure as bytes that depend on the figure alone."""
-    buffer = io.BytesIO()
-    with plt.rc_context({"svg.hashsalt": "fmnist", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format=kind, bbox_inches="tight", pad_inches=0.02, **options)
-    return buffer.getvalue()
 
 
 class Table(_Captioned):

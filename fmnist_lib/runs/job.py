@@ -1,19 +1,15 @@
-"""One training from recipe to finished run, resumable; and what it says of the test images, which choose nothing."""
+"""One training from recipe to finished run, resumable."""
 
 import functools
 import time
 from pathlib import Path
 
-import pandas as pd
-import torch
-import torch.nn.functional as F
-
 from fmnist_lib import UserError, data, machine, models, training
 from fmnist_lib.recipe import NUMERICS, Recipe
 from fmnist_lib.runs import checkpoint, contents
 from fmnist_lib.runs.files import memory_explained
-from fmnist_lib.runs.record import MOMENT, TEST, source
-from fmnist_lib.runs.run import Run, lock
+from fmnist_lib.runs.record import MOMENT, source
+from fmnist_lib.runs.run import lock
 from fmnist_lib.runs.store import Store
 
 CHECKPOINT_SECONDS = 5.0  # at most this much training is lost to a kill (and the epoch under way)
@@ -79,29 +75,3 @@ def prepared(recipe: Recipe, data_dir: Path):
 
 
 loaded = functools.cache(data.load)
-
-
-def network(run: Run) -> torch.nn.Sequential:
-    """Return the run's model with its kept weights, in evaluation mode, on the CPU."""
-    model = models.of(run.recipe)
-    model.load_state_dict(run.weights())
-    return model.eval()
-
-
-def on_test(run: Run, data_dir: Path | str | None = None) -> pd.DataFrame:
-    """Return a row a test image: label, predicted class, its probability, the loss [nats]; computed once and kept."""
-    if run.answers() is None:
-        print(f"{run.recipe.model} is asked the test images …", flush=True)
-        images, labels = data.load("test", data_dir=data_dir)
-        made = predictions(network(run), images, labels, run.recipe.scaling)
-        run.attach(TEST, contents.pack_answers(made))
-    return run.answers()
-
-
-def predictions(model, images, labels, scaling: str) -> pd.DataFrame:
-    """Return a row an image: label, predicted class, its probability to 6 decimals, the loss [nats] to 6 decimals."""
-    logits = training.predict(training.of_bytes(model, scaling), images)
-    probability, predicted = logits.softmax(1).max(1)
-    loss = F.cross_entropy(logits, labels, reduction="none")
-    columns = {"label": labels, "predicted": predicted, "probability": probability, "loss": loss}
-    return pd.DataFrame({name: values.numpy() for name, values in columns.items()}).round(6)

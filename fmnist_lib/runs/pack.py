@@ -10,11 +10,9 @@ import re
 import zipfile
 from pathlib import Path
 
-from fmnist_lib import ROOT, UserError
-from fmnist_lib.runs import record
-from fmnist_lib.runs.files import read_file, write_file
+from fmnist_lib import ROOT
+from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, believed
-from fmnist_lib.runs.run import damage
 
 REPORTS = ROOT / "reports"
 PACKED = (RECIPE, HISTORY, TEST, RECORD)
@@ -46,19 +44,3 @@ def _opened(path, _) -> zipfile.Path:
             raise ValueError("it holds a file twice")
         archive.filename = str(path)
     return zipfile.Path(archive)
-
-
-def write(path: Path, places: list[Path | zipfile.Path]):
-    """Write the runs in these folders, without weights, the same bytes for the same runs; refuse a damaged one."""
-    if errors := [error for place in places for error in damage(place)]:
-        raise UserError(f"{path} is not written: {errors[0].cause}", errors[0].fix)
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for place in sorted(places, key=lambda place: place.name):
-            found = record.read(place)
-            files = {name: record.verified(place, name, found) for name in PACKED if name in found["files"]}
-            for name, data in (files | {RECORD: record.text(found)}).items():
-                entry = zipfile.ZipInfo(f"{place.name}/{name}")  # of 1 January 1980, whenever it is packed
-                entry.create_system, entry.external_attr = 3, 0o644 << 16
-                archive.writestr(entry, data)
-    write_file(path, content.getvalue())

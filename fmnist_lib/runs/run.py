@@ -50,7 +50,7 @@ class Run:
         return WEIGHTS in self.record["files"] and there(self.folder / WEIGHTS)
 
     def answers(self) -> pd.DataFrame | None:
-        """Return what it says of each test image (`job.on_test`), or None if it has not been asked."""
+        """Return what it says of each test image (`answers.on_test`), or None if it has not been asked."""
         return self._answers(record.read(self.folder))
 
     def _answers(self, listed: dict) -> pd.DataFrame | None:

@@ -1,26 +1,19 @@
-"""A folder of runs: finding, writing, listing and verifying them. Each is in ``<runs>/<model>-s<seed>-<id>/``."""
+"""A folder of runs: finding and writing them. Each is in ``<runs>/<model>-s<seed>-<id>/``."""
 
 import atexit
-import contextlib
 import itertools
 import shutil
 import tempfile
 import zipfile
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
-
-import pandas as pd
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, pack, record
-from fmnist_lib.runs.files import is_shipped, size, there, write_file
+from fmnist_lib.runs.files import is_shipped, there, write_file
 from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, WEIGHTS, damaged
-from fmnist_lib.runs.run import Run, damage, lock, read, refusal
+from fmnist_lib.runs.run import Run, lock, read, refusal
 
-KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
-KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
 TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
 
 
@@ -46,15 +39,7 @@ class Store:
 
     def names_shipped(self) -> set[str]:
         """Return the names of the runs that came with the repository, as far as this store sees them."""
-        return {place.name for folder in self.shipped for place in _places(folder, RECORD)}
-
-    def count_alike(self, recipes: list[Recipe]) -> Counter[tuple[str, str, str]]:
-        """Count the shipped runs that differ from these recipes in device, precision or kernels alone, by these."""
-        names, counts = self.names_shipped(), Counter()
-        for recipe, kind in itertools.product(recipes, KINDS):
-            other = replace(recipe, **dict(zip(("device", "precision", "kernels"), kind, strict=True)))
-            counts[kind] += other != recipe and other.name in names
-        return +counts
+        return {place.name for folder in self.shipped for place in places(folder, RECORD)}
 
     def place(self, recipe: Recipe) -> Path:
         """Return where a recipe's run is, or will be."""
@@ -125,40 +110,12 @@ class Store:
             write_file(self.place(recipe) / name, content)
         return read(self.place(recipe))
 
-    def frame(self) -> pd.DataFrame:
-        """List the runs, a row each: the recipe's fields, the best epoch's scores, status, torch, seconds, megabytes.
 
-        Of one that is damaged or unfinished there is the name, the status and the size alone. What vanishes meanwhile,
-        set aside by another process, is not listed.
-        """
-        rows = [(place, _row(place)) for place in self._places(RECORD, HISTORY)]
-        return pd.DataFrame([row for place, row in rows if there(place)])
-
-    def verify(self) -> tuple[int, list[UserError]]:
-        """Judge every file of every finished run: how many runs there are, and an error a bad file."""
-        places = self._places(RECORD)
-        errors = [(place, error) for place in places for error in damage(place)]
-        return len(places), [error for place, error in errors if there(place)]
-
-    def _places(self, *names: str) -> list[Path]:
-        return _places(self.folder, *names)
-
-    def pack(self, path: Path) -> int:
-        """Write the finished runs, without weights, into a pack beside those that it holds; return how many it holds.
-
-        One of the same name takes the older one's place. Raises UserError for a damaged run.
-        """
-        older = Store(path, shipped=False)._places(RECORD)
-        runs = {place.name: place for place in older + self._places(RECORD)}
-        pack.write(path, [*runs.values()])
-        return len(runs)
-
-
-def _places(folder: Path | zipfile.Path, *names: str) -> list[Path | zipfile.Path]:
-    """Return the folders in there that hold one of these files."""
+def places(folder: Path | zipfile.Path, *names: str) -> list[Path | zipfile.Path]:
+    """Return the folders in there that hold one of these files, by name."""
     found = folder.iterdir() if folder.is_dir() else ()
-    places = sorted((place for place in found if not place.name.startswith(".")), key=lambda place: place.name)
-    return [place for place in places if any(there(place / name) for name in names)]
+    named = sorted((place for place in found if not place.name.startswith(".")), key=lambda place: place.name)
+    return [place for place in named if any(there(place / name) for name in names)]
 
 
 def _found(place: Path | zipfile.Path, recipe: Recipe) -> Run | None:
@@ -171,25 +128,6 @@ def _found(place: Path | zipfile.Path, recipe: Recipe) -> Run | None:
     for path in (place, *(place / name for name in record.LIMITS)):
         if there(path) and not (path.is_dir() if path == place else path.is_file()):
             raise damaged(place / RECORD, f"{path} is neither a folder nor a file of a run")
-
-
-def _row(place: Path) -> dict:
-    row = {"run": place.name, "megabytes": _bytes(place) / 1e6}
-    if not there(place / RECORD):
-        return row | {"status": "unfinished"}
-    try:
-        run = read(place)
-    except UserError:
-        return row | {"status": "damaged"}
-    made = {"status": run.record["status"], "torch": run.record["environment"]["torch"]}
-    made["seconds"] = run.record["seconds"]
-    return vars(run.recipe) | run.best.add_prefix("best_").to_dict() | made | row
-
-
-def _bytes(place: Path | zipfile.Path) -> int:
-    with contextlib.suppress(OSError):  # gone meanwhile
-        return sum(size(path) for path in place.iterdir() if path.is_file())
-    return 0
 
 
 def free_name(path: Path) -> Path:

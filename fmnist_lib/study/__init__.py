@@ -3,6 +3,7 @@
 parameters, plain_yaml, paper           every parameter in one line; how it is read; what the paper says
 protocol                                which trainings the study consists of, and who wins
 provenance                              how a report reads what the paper leaves open; the command that makes it
+answers, networks                       what a trained network says of the test images; what it consists of
 results, tables                         all runs as one tidy frame; every table a function of it
 stats, claims, rule                     intervals and tests; each claim an effect; what one interval says
 certainty, effects, ranks, luck         many seeds: where one run should lie; what k, n and p do; who is first

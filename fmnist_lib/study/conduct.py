@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from fmnist_lib.runs import job
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import protocol
+from fmnist_lib.study import answers, protocol
 from fmnist_lib.study.protocol import Study
 from fmnist_lib.workers import sweep
 
@@ -19,5 +18,5 @@ def conduct(params: dict, store: Store, data_dir: Path | str = "") -> Study:
         sweep.train(study.missing, store, data_dir, params.get("workers", 0), weights=True)
         study = protocol.of_seeds(params, store)
     for run in sweep.train([run.recipe for run in study.retrained], store, data_dir, weights=True):
-        job.on_test(run, data_dir)
+        answers.on_test(run, data_dir)
     return study

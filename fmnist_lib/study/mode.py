@@ -7,9 +7,9 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from fmnist_lib import data, training
-from fmnist_lib.runs import job
+from fmnist_lib import data, kernels, training
 from fmnist_lib.runs.run import Run
+from fmnist_lib.study import answers
 
 BATCH = 500  # images a batch, as in the paper's training
 
@@ -21,7 +21,7 @@ def in_training_mode(run: Run, data_dir: Path | str = "", seed: int = 0) -> tupl
     the run and its weights stay as they are. UserError where the run is here without its weights.
     """
     images, labels = _test_images(data_dir)
-    model = training.of_bytes(job.network(run), run.recipe.scaling).train()
+    model = kernels.of_bytes(answers.network(run), run.recipe.scaling).train()
     with torch.no_grad(), training.stream("dropout", seed):
         logits = torch.cat([model(part) for part in images.split(BATCH)])
     return F.cross_entropy(logits, labels).item(), 100 * (logits.argmax(1) == labels).double().mean().item()

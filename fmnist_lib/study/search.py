@@ -14,7 +14,7 @@ from statsmodels.stats.anova import anova_lm
 from fmnist_lib import UserError, models
 from fmnist_lib.recipe import Recipe, cnn_name, parse
 from fmnist_lib.runs.run import Run
-from fmnist_lib.study import protocol, stats
+from fmnist_lib.study import networks, protocol, stats
 
 AXES = {"k": "k", "n": "n", "p": "p", "optimizer": "optimizers", "lr": "lrs", "activation": "activations"}
 MOMENTUM, FASTER = 0.9, 30  # of SGD: Nesterov's momentum, and how many times Adam's learning rate
@@ -79,7 +79,7 @@ def an_epoch(recipe: Recipe) -> float:
 
 @functools.cache
 def _operations(model: str, padding: str) -> int:
-    return sum(models.flop(models.build(model, padding)))
+    return sum(networks.flop(models.build(model, padding)))
 
 
 def best(table: pd.DataFrame, count: int) -> list[Config]:

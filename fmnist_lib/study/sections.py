@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fmnist_lib import ROOT
+from fmnist_lib.recipe import KINDS
 from fmnist_lib.runs import pack
 from fmnist_lib.runs.run import Run
-from fmnist_lib.runs.store import KINDS, Store
+from fmnist_lib.runs.store import Store
 from fmnist_lib.study import folds, protocol, results, search, variance, weighing
 from fmnist_lib.study.parameters import checked, read_file
 from fmnist_lib.study.readings import READINGS

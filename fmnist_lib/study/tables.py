@@ -5,7 +5,7 @@ import hashlib
 import pandas as pd
 
 from fmnist_lib import data, models
-from fmnist_lib.study import paper, stats
+from fmnist_lib.study import networks, paper, stats
 
 SCORES = ["epoch", "loss", "accuracy"]
 VALIDATION = {"best_epoch": "epoch", "best_val_loss": "loss", "best_val_accuracy": "accuracy"}
@@ -115,8 +115,8 @@ def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
     readings = ["model", "padding", "activation", "output", "input_dropout", "nahuel_k"]
     built = [models.build(*row) for row in rows[readings].itertuples(index=False)]
     images_seen = rows["best_epoch"] * rows["train_images"]
-    columns = {"model": rows["model"], "millions": [models.parameters(model) / 1e6 for model in built]}
-    columns |= {"teraflop": images_seen * [sum(models.flop(model)) for model in built] / 1e12}
+    columns = {"model": rows["model"], "millions": [networks.parameters(model) / 1e6 for model in built]}
+    columns |= {"teraflop": images_seen * [sum(networks.flop(model)) for model in built] / 1e12}
     columns |= {"accuracy": rows["best_val_accuracy"]}
     table = pd.DataFrame(columns).groupby("model", as_index=False, sort=False).mean()
     intervals = [stats.wilson(accuracy, images) for accuracy in table["accuracy"]]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fmnist_lib import models
 from fmnist_lib.recipe import Recipe, parse
-from fmnist_lib.study import results, tables
+from fmnist_lib.study import networks, results, tables
 from fmnist_lib.study.patience import ends
 
 COSTS = ("epochs", "seconds", "teraflop", "millions")
@@ -46,7 +46,7 @@ def _paces(measured: dict[str, float]) -> dict[str, float]:
     """Return the seconds a teraflop takes each model that was measured, and each one's family."""
     paces = {}
     for model, seconds in measured.items():
-        teraflop = sum(models.flop(models.build(model))) * Recipe.train_images / 1e12
+        teraflop = sum(networks.flop(models.build(model))) * Recipe.train_images / 1e12
         paces |= dict.fromkeys((parse(model)[0], model), seconds / teraflop)
     return paces
 

@@ -10,10 +10,10 @@ from scipy.stats import t
 
 from fmnist_lib import models
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import job, record
+from fmnist_lib.runs import record
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import mode, paper, protocol
+from fmnist_lib.study import answers, mode, networks, paper, protocol
 from fmnist_lib.study.readings import READINGS, Reading
 from fmnist_lib.study.results import frame
 from fmnist_lib.study.tables import SCORES, TEST, VALIDATION
@@ -58,11 +58,11 @@ def recipes(names: Sequence[str], params: dict, store: Store) -> list[Recipe]:
 
 def hours(todo: Sequence[Recipe]) -> float:
     """Estimate the hours of one core that these trainings take, by the operations of each network."""
-    winner, total = sum(models.flop(models.build(paper.WINNER))), 0.0
+    winner, total = sum(networks.flop(models.build(paper.WINNER))), 0.0
     for recipe in todo:
         epochs = min(recipe.epochs, USUAL + recipe.patience) if recipe.patience else recipe.epochs
         images = epochs * (recipe.train_images + 0.4 * recipe.val_images)
-        total += images * sum(models.flop(models.of(recipe))) / winner / RATE / 3600
+        total += images * sum(networks.flop(models.of(recipe))) / winner / RATE / 3600
     return total
 
 
@@ -73,7 +73,7 @@ def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | s
     for name in names:
         searched = [store.find(recipe) for recipe in searches(READINGS[name], params)]
         for run in sweep.train(retrainings(READINGS[name], searched, params), store, data_dir, weights=True):
-            job.on_test(run, data_dir)
+            answers.on_test(run, data_dir)
     return recorded(names, params, store, data_dir)
 
 

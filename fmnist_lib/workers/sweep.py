@@ -1,12 +1,14 @@
 """Which runs are missing, how long they will take, and training them: one thread a run, one process a core."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -15,12 +17,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fmnist_lib import UserError, machine, training
-from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import checkpoint, download, job
+from fmnist_lib.recipe import KINDS, Recipe
+from fmnist_lib.runs import checkpoint, job
 from fmnist_lib.runs.files import memory_explained, refuse_shipped, sigterm_as_ctrl_c
 from fmnist_lib.runs.record import HISTORY, RECORD
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
+from fmnist_lib.workers import download
 
 
 @sigterm_as_ctrl_c()
@@ -53,9 +56,18 @@ def train(
 
 def tell_alike(todo: list[Recipe], store: Store):
     """Print which of these runs are shipped from another device, in another precision or by other kernels."""
-    for (device, precision, kernels), count in store.count_alike(todo).items():
+    for (device, precision, kernels), count in alike(todo, store.names_shipped()).items():
         made = f"-p device {device} -p precision {precision} -p kernels {kernels}"
         print(f"Shipped with the repository, made otherwise: {count} of these {len(todo)} runs; {made} shows them.")
+
+
+def alike(recipes: list[Recipe], names: set[str]) -> Counter[tuple[str, str, str]]:
+    """Count the runs of these names that differ from a recipe in device, precision or kernels alone, by these."""
+    counts = Counter()
+    for recipe, kind in itertools.product(recipes, KINDS):
+        other = replace(recipe, **dict(zip(("device", "precision", "kernels"), kind, strict=True)))
+        counts[kind] += other != recipe and other.name in names
+    return +counts
 
 
 def lasting(seconds: float) -> str:

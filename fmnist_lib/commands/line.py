@@ -1,0 +1,195 @@
+"""The command line: ``fmnist report``, ``lab``, ``runs``, ``predict``, ``verify``, ``reference``, ``fetch``."""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from importlib.metadata import version
+
+from fmnist_lib import Stopped, UserError, short
+from fmnist_lib.commands.parser import Parser
+
+ABOUT = "Fashion-MNIST classifiers after R. Magallanes Saunders (2022): train, report, verify, predict."
+EXAMPLES = """examples:
+  fmnist report                        what each report would train, and for how long; does nothing
+  fmnist report quick                  a look in minutes: reports/quick/report.html and report.pdf
+  fmnist report paper -p seed "[0, 1]"  the paper's protocol over two seeds, in a folder of its own
+  fmnist lab quick                     JupyterLab on working copies, with quick's parameters in them
+  fmnist runs --watch                  what is being trained now, whoever trains it
+  fmnist verify reports/reference      a report made anew from its records, and compared
+  fmnist predict --invert shirt.jpg    which garment is this? (a dark one on a light background)
+
+Every command also works as: python -m fmnist_lib COMMAND"""
+
+
+def parser() -> Parser:
+    """Build the parser of all commands; each option set ``run`` to the function that does it."""
+    whole = Parser("fmnist", description=ABOUT, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    whole.add_argument("--version", action="version", version=f"fmnist {version('fmnist-lib')}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND", title="commands")
+
+    def command(name: str, run, words: str) -> Parser:
+        added = commands.add_parser(name, help=words, description=f"{words[0].upper()}{words[1:]}.")
+        added.set_defaults(run=run)
+        return added
+
+    report = command("report", run_report, "train what is missing and make a report")
+    report.add_argument("file", nargs="?", help="a params file, or its bare name: quick, paper, rigorous, smoke")
+    report.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="override a parameter"
+    )
+    lab = command("lab", run_lab, "open JupyterLab on working copies of the notebooks, in work/")
+    lab.add_argument("file", nargs="?", help="a params file, or its bare name, for the copies' parameters cells")
+    runs = command("runs", run_runs, "list the runs, watch those under way, or verify their files")
+    runs.add_argument(
+        "what", nargs="?", choices=["list", "verify"], default="list", help="list (the default) or verify"
+    )
+    runs.add_argument("--watch", action="store_true", help="show what is being trained for as long as something is")
+    runs.add_argument("--runs-dir", default="", metavar="FOLDER", help="the folder of runs; runs/ unless given")
+    predict = command("predict", run_predict, "name the garment in a picture")
+    predict.add_argument("pictures", nargs="+", metavar="PICTURE", help="28×28 as in the data set, or any other size")
+    predict.add_argument("--invert", action="store_true", help="for pictures with a light background")
+    verify = command("verify", run_verify, "make a report anew from its records and compare every byte")
+    verify.add_argument("folder", metavar="FOLDER", help="a report, such as reports/reference or your own")
+    verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
+    command("reference", run_reference, "run the paper's protocol into reports/reference, the report that is tracked")
+    fetch = command("fetch", run_fetch, "get the data set and verify it")
+    fetch.add_argument("--data-dir", default="", metavar="FOLDER", help="where to; data/ unless given")
+    pack = command("pack", run_pack, "put the records of finished runs into one file")
+    pack.add_argument("runs_dir", metavar="FOLDER", help="the folder of runs")
+    pack.add_argument("pack", metavar="PACK", help="such as reports/seeds/records.zip; extended if it is there")
+    command("schema", run_schema, "print the JSON Schema of params files")
+    return whole
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0, 1 after an error that has been explained, or 130 after an interruption."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text
+    try:
+        options = parser().parse_args(arguments)
+        options.run(options)
+        sys.stdout.flush()  # here a full disk or a closed pipe shows
+    except UserError as error:
+        return _stopped(f"Error: {error}", 1)
+    except OSError as error:  # of a file, or of what is printed
+        fix = "see that all it writes to is there and has room, then run the same command again: what is done is kept"
+        return _stopped(f"Error: {UserError(f'{type(error).__name__}: {error}', fix)}", 1)
+    except KeyboardInterrupt:
+        return _stopped(str(Stopped()), 130)
+    return 0
+
+
+def _stopped(message: str, code: int) -> int:
+    """Say on stderr why the command ends, and return its code; what cannot be printed any more is dropped."""
+    with contextlib.suppress(OSError):
+        print(message, file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except OSError:  # else Python tries once more, and says so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def run_report(options):
+    """Make a report and say where it is; without a name, say what each would take."""
+    from fmnist_lib.commands import plan, report
+
+    names = [name for name, _ in options.p]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"-p {short(twice)} is given twice", "give it once; several values are a list, as '[3, 5]'")
+    if options.file is None:
+        table = plan.plans(dict(options.p)).to_string(index=False)
+        print("Nothing was done. What there is to make, what of it is to be trained, and how long that takes if these\n"
+              "cores are as fast as that of reports/reference (it is measured before it begins):\n")  # fmt: skip
+        print(table)
+        return
+    folder = report.make(plan.params_file(options.file), dict(options.p))
+    print(f"Done: {folder / 'report.html'} and report.pdf")
+
+
+def run_lab(options):
+    """Open JupyterLab on working copies, with the values of a params file in them if one is named."""
+    from fmnist_lib.commands import lab, plan
+
+    lab.start(options.file and plan.params_file(options.file))
+
+
+def run_reference(options):
+    """Make the paper's report, and the one that is tracked from it: its runs, the README's tables, the model card."""
+    from fmnist_lib import ROOT
+    from fmnist_lib.commands import publish, reference, report
+
+    publish.publish(report.make(ROOT / "params" / "paper.yaml", {}))
+    print(f"Done: {reference.FOLDER / 'report.html'} and report.pdf")
+
+
+def run_verify(options):
+    """Say what of a report is what its records give, how runs that are trained anew compare, and a verdict."""
+    from fmnist_lib.commands import reference, verify
+
+    found = verify.verify(options.folder)
+    print(*(f"same bytes: {name}" for name in found[0]), sep="\n")
+    if options.retrain:
+        print(*reference.retrain(options.folder, options.retrain), sep="\n")
+    print(verify.verdict(options.folder, *found))
+
+
+def run_predict(options):
+    """Name the garment in each picture, by the winner of the reference."""
+    from fmnist_lib.commands import predict, reference
+
+    run = reference.winner()
+    for path in options.pictures:
+        image = predict.picture(path, options.invert)
+        (likely,) = predict.classify(run, image)
+        print(f"{short(path)}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in likely[:3])}")
+        if predict.light_border(image):
+            doubt = "was --invert meant?" if options.invert else "if its background is light, add --invert"
+            told = f"{short(path)}: its border is light, where the network knows dark ones alone; {doubt}"
+            print(told, file=sys.stderr)
+
+
+def run_runs(options):
+    """Print the runs as a table, or those under way, or a line for each file that is damaged."""
+    from fmnist_lib.commands import runs
+
+    store = runs.opened(options.runs_dir, needed=options.what == "verify")
+    if options.watch:
+        with contextlib.suppress(KeyboardInterrupt):
+            for lines in runs.watch(options.runs_dir):
+                print(lines, flush=True)
+    elif options.what == "verify":
+        print(f"Every file of {runs.verified(store)} runs has its SHA-256.")
+    else:
+        table = runs.listing(store)
+        print("No runs yet." if table.empty else table.to_string(index=False))
+        print(f"Shipped with the repository, and found by every notebook: {len(store.names_shipped())} runs.")
+
+
+def run_pack(options):
+    """Pack the finished runs of a folder, and say how many the pack holds."""
+    from pathlib import Path
+
+    from fmnist_lib.commands import pack
+    from fmnist_lib.runs.store import Store
+
+    count = pack.add(Store(options.runs_dir, shipped=False), Path(options.pack).absolute())
+    print(f"{options.pack} holds {count} runs.")
+
+
+def run_schema(options):
+    """Print what a params file may say."""
+    import json
+
+    from fmnist_lib.study import parameters
+
+    print(json.dumps(parameters.schema(), indent=1, ensure_ascii=False))
+
+
+def run_fetch(options):
+    """Fetch the data set and say where it is."""
+    from fmnist_lib.workers import download
+
+    print(download.fetch(options.data_dir))

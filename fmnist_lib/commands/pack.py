@@ -1,0 +1,40 @@
+"""Put the records of many runs into one file, as the repository ships a study's (`runs.pack` reads it)."""
+
+import io
+import zipfile
+from pathlib import Path
+
+from fmnist_lib import UserError
+from fmnist_lib.runs import record
+from fmnist_lib.runs.files import write_file
+from fmnist_lib.runs.pack import PACKED
+from fmnist_lib.runs.record import RECORD
+from fmnist_lib.runs.run import damage
+from fmnist_lib.runs.store import Store, places
+
+
+def add(store: Store, path: Path) -> int:
+    """Write the finished runs, without weights, into a pack beside those that it holds; return how many it holds.
+
+    One of the same name takes the older one's place. Raises UserError for a damaged run.
+    """
+    older = places(Store(path, shipped=False).folder, RECORD)
+    runs = {place.name: place for place in older + places(store.folder, RECORD)}
+    write(path, [*runs.values()])
+    return len(runs)
+
+
+def write(path: Path, places: list[Path | zipfile.Path]):
+    """Write the runs in these folders, without weights, the same bytes for the same runs; refuse a damaged one."""
+    if errors := [error for place in places for error in damage(place)]:
+        raise UserError(f"{path} is not written: {errors[0].cause}", errors[0].fix)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for place in sorted(places, key=lambda place: place.name):
+            found = record.read(place)
+            files = {name: record.verified(place, name, found) for name in PACKED if name in found["files"]}
+            for name, data in (files | {RECORD: record.text(found)}).items():
+                entry = zipfile.ZipInfo(f"{place.name}/{name}")  # of 1 January 1980, whenever it is packed
+                entry.create_system, entry.external_attr = 3, 0o644 << 16
+                archive.writestr(entry, data)
+    write_file(path, content.getvalue())
