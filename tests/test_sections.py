@@ -13,6 +13,7 @@ from test_claims import JUDGED, made_up
 from test_tables_stats import ENVIRONMENT, images_of
 
 from fmnist_lib import ROOT
+from fmnist_lib.commands import pack as packing
 from fmnist_lib.commands import readme
 from fmnist_lib.press.display import Figure, Table
 from fmnist_lib.press.language import sentence
@@ -270,7 +271,7 @@ def headings(outputs):
 def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_records_are_shipped(
     trained, data_dir, tmp_path, monkeypatch
 ):
-    Store(trained, shipped=False).pack(tmp_path / "reports" / "all" / "records.zip")
+    packing.add(Store(trained, shipped=False), tmp_path / "reports" / "all" / "records.zip")
     outputs = said(tmp_path / "reports", data_dir, monkeypatch)
     expected = {heading for some in HEADINGS.values() for heading in some} | {"Over seeds, and other studies"}
     assert set(headings(outputs)) == expected
