@@ -5,6 +5,7 @@ The core, a thin library of models and training:
     data                        verified images as tensors on a device; splits and folds
     models                      the networks, lists of layers to be read aloud
     training                    fit, predict, evaluate; private random streams
+    modern                      what came after the paper: schedule, averaging, varied images
     kernels/                    the same layers, faster on a CPU: in PyTorch alone (fused), or compiled by numba
     machine                     CPU or CUDA, bf16 or fp32, and which machine this is
     recipe, rules               everything that decides one training, and its id; what a value may be

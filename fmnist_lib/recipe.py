@@ -10,7 +10,8 @@ from fmnist_lib.rules import FLAG, RATE, SEED, SHARE, Rule, one_of, required, wh
 
 NUMERICS = 2  # raised whenever a change to the engine changes the numbers it produces
 IMAGES = 60_000  # in the training part of Fashion-MNIST
-LATER = ("patience", "kernels", "nahuel_k")  # younger than the oldest records: at their defaults they are not written
+MODERN = ("schedule", "smoothing", "flips", "shifts", "averaging")  # what came after the paper: `fmnist_lib.modern`
+LATER = ("patience", "kernels", "nahuel_k", *MODERN)  # younger than the oldest records: not written at their defaults
 KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
 KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
 
@@ -47,9 +48,14 @@ class Recipe:
     lr: float = knob(0.001, RATE, "learning rate")
     momentum: float = knob(0.0, SHARE, "of sgd, in Nesterov's form")
     patience: int = knob(0, whole(0, 100_000), "epochs without a lower validation loss that end a training; 0 never")
+    schedule: str = knob("constant", one_of("constant", "one-cycle"), "of the learning rate: constant or one-cycle")
+    smoothing: float = knob(0.0, SHARE, "of the labels that are trained on: the share spread over all ten")
+    flips: bool = knob(False, FLAG, "every second training image mirrored, drawn anew each epoch")
+    shifts: int = knob(0, whole(0, 14), "pixels that a training image moves at most, drawn anew each epoch")
+    averaging: float = knob(0.0, SHARE, "of the weights: the decay a step; 0 is none")
     keep: str = knob("best", one_of("best", "last"), "the weights of minimum validation loss, or the last ones")
     weights_seed: int = knob(0, SEED, "of the initial weights")
-    order_seed: int = knob(0, SEED, "of the order of the images")
+    order_seed: int = knob(0, SEED, "of the order of the images, their flips and their shifts")
     dropout_seed: int = knob(0, SEED, "of dropout")
     device: str = knob("cpu", one_of("cpu", "cuda"), "cpu or cuda")
     precision: str = knob("fp32", one_of("fp32", "bf16"), "of the training: fp32 or bf16")

@@ -52,11 +52,6 @@ def whole(low: int, high: int) -> Rule:
     return Rule(f"a whole number from {low} to {high}", lambda value: _whole(value) and low <= value <= high, schema)
 
 
-def text(own: Callable[[str], str] = str) -> Rule:
-    """Allow any text."""
-    return Rule("a text", lambda value: isinstance(value, str), {"type": "string"}, own)
-
-
 def _whole(value) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

@@ -1,6 +1,7 @@
 """One engine: fit and evaluate, on a CPU and on CUDA. It receives a built model and tensors, never a recipe."""
 
 import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fmnist_lib import kernels as fast
+from fmnist_lib import modern
 
-STREAMS = ("weights", "order", "dropout")  # each draws from a private generator
+STREAMS = ("weights", "order", "dropout", "variation")  # each draws from a private generator
 EVALUATION_BATCH = 500
 
 OPTIMIZERS = {
@@ -29,7 +31,7 @@ class Snapshot:
     """What one more epoch has made: a row an epoch so far, and a function that gives all tensors to go on from."""
 
     history: list[dict]  # epoch (from 1), train_loss, val_loss [nats], val_accuracy [0–1]
-    tensors: Callable[[], dict[str, Tensor]]  # on the CPU: model.*, best.*, optimizer.*
+    tensors: Callable[[], dict[str, Tensor]]  # on the CPU: model.*, averaged.*, best.*, optimizer.*
 
 
 @contextlib.contextmanager
@@ -51,6 +53,7 @@ def fit(
     model: nn.Sequential, train: tuple[Tensor, Tensor], val: tuple[Tensor, Tensor], *, epochs: int, batch: int = 500,
     optimizer: str = "adam", lr: float = 0.001, momentum: float = 0.0, shuffle: bool = True, scaling: str = "unit",
     precision: str = "fp32", kernels: str = "torch", patience: int = 0, order_seed: int = 0, dropout_seed: int = 0,
+    schedule: str = "constant", smoothing: float = 0.0, flips: bool = False, shifts: int = 0, averaging: float = 0.0,
     resume: tuple[list, dict] | None = None,
 ) -> Iterator[Snapshot]:  # fmt: skip
     """Train in place and yield a Snapshot after each epoch.
@@ -58,25 +61,32 @@ def fit(
     ``train`` and ``val`` are uint8 images and int64 labels on the model's device; ``val`` may be empty (its columns
     are then NaN). Training ends early where a loss is no longer finite and, unless ``patience`` is 0 (the paper's),
     once the minimum validation loss is that many epochs old. ``resume`` is an earlier snapshot's (history, tensors).
-    The training loss is the mean over the epoch's batches, as they were met. Paper: section III.
+    The training loss is the mean over the epoch's batches, as they were met, with ``smoothing`` of the labels if any.
+    With ``averaging`` the averaged weights are those that are validated and kept. Paper: section III; `modern`.
     """
     images, labels = train
     model.to(memory_format=torch.channels_last)
     network = fast.faster(model, scaling, kernels)
     stepper = OPTIMIZERS[optimizer](model.parameters(), lr, momentum)
+    averaged = copy.deepcopy(model) if averaging else model
+    judged = fast.faster(averaged, scaling, kernels) if averaging else network
     history, best = [], {}
     if resume:
-        history, best = list(resume[0]), _restore(model, stepper, resume[1])
+        history, best = list(resume[0]), _restore(model, averaged, stepper, resume[1])
+    steps = math.ceil(len(images) / batch)
+    modern.follow(stepper, model, averaged, schedule, averaging, len(history) * steps, epochs * steps)
     while not over(history, epochs, patience):
         epoch = len(history) + 1
         order = epoch_order(len(images), shuffle, order_seed, epoch).to(images.device)
+        with stream("variation", order_seed, epoch):
+            seen = modern.varied(images, flips, shifts)
         with stream("dropout", dropout_seed, epoch):
-            train_loss = _epoch(network, stepper, images, labels, order.split(batch), precision)
-        val_loss, val_accuracy = evaluate(network, *val) if len(val[0]) else (math.nan, math.nan)
+            train_loss = _epoch(network, stepper, seen, labels, order.split(batch), precision, smoothing)
+        val_loss, val_accuracy = evaluate(judged, *val) if len(val[0]) else (math.nan, math.nan)
         if val_loss < min((row["val_loss"] for row in history), default=math.inf):
-            best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            best = {name: tensor.clone() for name, tensor in averaged.state_dict().items()}
         history.append(dict(epoch=epoch, train_loss=train_loss, val_loss=val_loss, val_accuracy=val_accuracy))
-        yield Snapshot(history, lambda best=best: _tensors(model, stepper, best))
+        yield Snapshot(history, lambda best=best: _tensors(model, averaged, stepper, best))
 
 
 def over(history: list[dict], epochs: int, patience: int = 0) -> bool:
@@ -99,14 +109,14 @@ def last_epoch(losses: list[float], epochs: int, patience: int = 0) -> int:
     return epochs
 
 
-def _epoch(network, stepper, images, labels, batches, precision) -> float:
+def _epoch(network, stepper, images, labels, batches, precision, smoothing) -> float:
     """Make one pass over the batches of indices; return the mean loss, the only value read back from the device."""
     network.train()
     total = torch.zeros((), device=images.device)
     for index in batches:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
             logits = network(images[index])
-        loss = F.cross_entropy(logits.float(), labels[index])
+        loss = F.cross_entropy(logits.float(), labels[index], label_smoothing=smoothing)
         stepper.zero_grad()
         loss.backward()
         stepper.step()
@@ -130,17 +140,19 @@ def evaluate(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[float,
     return F.cross_entropy(logits, labels).item(), (logits.argmax(1) == labels).double().mean().item()
 
 
-def _tensors(model, stepper, best) -> dict[str, Tensor]:
+def _tensors(model, averaged, stepper, best) -> dict[str, Tensor]:
     """Bring to the CPU, under flat names, all that the next epoch starts from; to be saved before that epoch."""
     slots = {f"optimizer.{i}.{key}": t for i, s in stepper.state_dict()["state"].items() for key, t in s.items()}
     named = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    named |= {f"averaged.{name}": t for name, t in averaged.state_dict().items() if averaged is not model}
     named |= {f"best.{name}": tensor for name, tensor in best.items()}
     return {name: t.detach().cpu().contiguous() for name, t in (named | slots).items() if isinstance(t, Tensor)}
 
 
-def _restore(model, stepper, tensors) -> dict[str, Tensor]:
+def _restore(model, averaged, stepper, tensors) -> dict[str, Tensor]:
     """Put back what `_tensors` copied out; return the best weights so far."""
     model.load_state_dict(_under("model", tensors))
+    averaged.load_state_dict(_under("averaged" if averaged is not model else "model", tensors))
     state, parameters = stepper.state_dict(), stepper.param_groups[0]["params"]
     for name, tensor in _under("optimizer", tensors).items():
         index, key = name.split(".")

@@ -100,7 +100,7 @@ def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_d
     said = claim_as_markdown(JUDGED[JUDGED["id"] == undecided["id"]])
     assert f"{undecided['seeds needed']:.0f} seeds would decide it" in said.replace("\\,", ",").replace(",", "")
     table = claims_as_text(JUDGED[JUDGED["part"] != ""])
-    told = table["verdict"].str.extract(r"([\d,]+) seeds would decide it")[0].str.replace(",", "").astype(float)
+    told = pd.to_numeric(table["n to decide"].str.replace(",", ""), errors="coerce")
     assert told.tolist() == pytest.approx(JUDGED.loc[JUDGED["part"] != "", "seeds needed"].tolist(), nan_ok=True)
     few = claims.judge(FRAME[FRAME["seed"] < 14], SECONDS)
     assert "**By the rule: not judged: 3 of 10 seeds**" in claim_as_markdown(few[few["id"] == "S1"])

@@ -21,7 +21,7 @@ from fmnist_lib.study import parameters, protocol
 
 # what the report does not run
 APART = ["benchmark", "certainty", "claims", "cross_validation", "explore", "hyperparameters", "progress", "readings"]
-APART += ["tradeoff"]
+APART += ["beyond", "tradeoff"]
 CELLS = {name: nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", 4) for name in (*NOTEBOOKS, *APART)}
 every_notebook = pytest.mark.parametrize("name", CELLS)
 

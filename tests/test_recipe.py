@@ -140,6 +140,7 @@ OTHERS |= {"shuffle": st.booleans(), "input_dropout": st.booleans(), "fold": st.
 OTHERS |= {"model": NAMES | st.builds(recipe.ann_name, RATES) | st.just("CNN-Nahuel"), "momentum": RATES}
 OTHERS |= {"batch": st.integers(1, 50_000), "epochs": st.integers(1, 1000), "threads": st.integers(1, 64)}
 OTHERS |= {"nahuel_k": st.sampled_from([1, 5, 7, 9])}
+OTHERS |= {"smoothing": RATES, "flips": st.booleans(), "shifts": st.integers(0, 14), "averaging": RATES}
 OTHERS |= {"lr": st.floats(1e-9, 100), "numerics": st.integers(1, 9), "patience": st.integers(0, 1000)}
 FIXED = ("fold", "numerics", "input_dropout", "nahuel_k")  # what only folds, engines and single models can change
 ALONE = {  # fields that a fold would fix

@@ -131,6 +131,11 @@ CHANGED = {  # field: from which recipe, to what, and what of `reached` is then 
     "lr": (CNN, 0.01, {"lr"}),
     "momentum": (replace(CNN, optimizer="sgd"), 0.9, {"momentum"}),
     "patience": (CNN, 5, {"patience"}),
+    "schedule": (CNN, "one-cycle", {"schedule"}),
+    "smoothing": (CNN, 0.1, {"smoothing"}),
+    "flips": (CNN, True, {"flips"}),
+    "shifts": (CNN, 2, {"shifts"}),
+    "averaging": (CNN, 0.9, {"averaging"}),
     "keep": (CNN, "last", {"keep"}),
     "weights_seed": (CNN, 1, {"weights"}),
     "order_seed": (CNN, 1, {"order_seed"}),
@@ -440,6 +445,7 @@ DEPARTED = {
     "output": "dropout_relu", "input_dropout": True, "nahuel_k": 5, "train_images": 49_000, "val_images": 9_000,
     "folds": 6, "fold": 1, "validate_on": "test", "scaling": "standardised", "shuffle": False, "batch": 499,
     "epochs": 51, "optimizer": "adamw", "lr": 0.0011, "momentum": 0.1, "patience": 14, "retrain_images": 60_000,
+    "schedule": "one-cycle", "smoothing": 0.1, "flips": True, "shifts": 2, "averaging": 0.9,
 }  # fmt: skip
 FREE = {"device": "cuda", "precision": "bf16", "kernels": "numba", "language": "es", "seed": [3]}
 FREE |= dict.fromkeys(("split_seed", "weights_seed", "order_seed", "dropout_seed", "retrain_seed"), 1)

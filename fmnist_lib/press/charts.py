@@ -100,6 +100,22 @@ def regret(ax, curves):
     return ax
 
 
+def ladder(ax, frame, public):
+    """Draw the accuracy of each step of a recipe, every seed and their mean, beside the best that is published.
+
+    ``frame`` has columns step, accuracy [%] and each [%], a list; ``public`` is an accuracy [%].
+    """
+    rows = range(len(frame))
+    for x, each in zip(rows, frame["each"], strict=True):
+        ax.plot([x] * len(each), each, "o", color=GOLD, label=tr("each seed") if x == 0 else None)
+    ax.plot(rows, frame["accuracy"], "_-", color=INK, markersize=12, linewidth=0.6, label=tr("mean"))
+    ax.axhline(public, color=NEUTRAL, linestyle="--", linewidth=0.8, label=tr("published, without augmentation"))
+    ax.set(ylabel=tr("Test accuracy (%)"), xticks=rows, xticklabels=[tr(step) for step in frame["step"]])
+    ax.yaxis.set_major_formatter(ticks())
+    ax.legend(ncols=3, **ABOVE)
+    return ax
+
+
 def folds(ax, frame):
     """Draw each fold's accuracy on its own images and, joined to it, on test, a group of folds a model.
 

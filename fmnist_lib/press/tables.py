@@ -63,7 +63,7 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
     """Write the claims, a row a part of each: its effect, the paper's, ours and its interval, n, the verdict.
 
     ``judged`` is the table of ``study.claims.judge``; a claim's verdict stands in its first row alone, and beside each
-    part that is undecidable how many seeds would decide it.
+    part that is undecidable how many seeds would decide it, by the variance seen.
     """
     rows = []
     for row in judged.assign(again=judged["id"].duplicated()).to_dict("records"):
@@ -72,10 +72,9 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         interval = f"{low} … {high}" if row["n"] > 1 else "—"
         measured = f": {tr(row['part'])} [{tr(row['unit'])}]" if row["part"] else ""
         effect = f"{row['id']}. {tr(row['claim'])}{measured}"
-        words = [] if row["again"] else [verdict(row["verdict"])]
-        words += [tr("{} seeds would decide it").format(number(row["seeds needed"]))] if row["seeds needed"] > 0 else []
-        rows.append((effect, paper, ours, interval, str(row["n"]), "; ".join(words)))
-    return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict"])
+        said = "" if row["again"] else verdict(row["verdict"])
+        rows.append((effect, paper, ours, interval, str(row["n"]), said, number(row["seeds needed"])))
+    return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict", "n to decide"])
 
 
 def claim_as_markdown(rows: pd.DataFrame) -> str:

@@ -99,9 +99,9 @@ def of_weights(recipe: Recipe) -> Shapes:
 
 
 def of_checkpoint(recipe: Recipe, best: bool) -> Shapes:
-    """Return the same for a checkpoint: the weights, the best ones if there are any, what the optimiser remembers."""
+    """Return the same for a checkpoint: weights, averaged and best ones if there are any, the optimiser's memory."""
     weights = of_weights(recipe)
-    prefixes = ("model", "best") if best else ("model",)
+    prefixes = ["model"] + ["averaged"] * bool(recipe.averaging) + ["best"] * best
     named = {f"{prefix}.{name}": like for prefix in prefixes for name, like in weights.items()}
     moments = {"sgd": ("momentum_buffer",) if recipe.momentum else ()}.get(recipe.optimizer, ("exp_avg", "exp_avg_sq"))
     trained = [like for name, like in weights.items() if name.endswith(("weight", "bias"))]

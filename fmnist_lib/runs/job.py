@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from fmnist_lib import UserError, data, machine, models, training
-from fmnist_lib.recipe import NUMERICS, Recipe
+from fmnist_lib.recipe import MODERN, NUMERICS, Recipe
 from fmnist_lib.runs import checkpoint, contents
 from fmnist_lib.runs.files import memory_explained
 from fmnist_lib.runs.record import MOMENT, source
@@ -51,14 +51,15 @@ def _check_engine(recipe: Recipe):
 
 def final_weights(recipe: Recipe, tensors: dict) -> dict:
     """Pick the weights that the recipe keeps; a run that diverged at once has no best ones and keeps its last."""
-    prefix = "best." if recipe.keep == "best" and any(name.startswith("best.") for name in tensors) else "model."
+    best = recipe.keep == "best" and any(name.startswith("best.") for name in tensors)
+    prefix = "best." if best else "averaged." if recipe.averaging else "model."
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def settings(recipe: Recipe) -> dict:
     """Return the recipe's fields that `training.fit` takes, under the same names."""
     names = "epochs patience batch optimizer lr momentum shuffle scaling precision kernels order_seed dropout_seed"
-    return {name: getattr(recipe, name) for name in names.split()}
+    return {name: getattr(recipe, name) for name in (*names.split(), *MODERN)}
 
 
 def prepared(recipe: Recipe, data_dir: Path):

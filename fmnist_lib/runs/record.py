@@ -24,7 +24,6 @@ TEST = "test.csv.gz"  # what it says of the test images
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"  # UTC
 LIMITS = {RECORD: 10**6, RECIPE: 10**5, HISTORY: 10**7, WEIGHTS: 2 * 10**9, TEST: 10**6}  # bytes
 
-
 FORM = Path(__file__).parent / "run.schema.json"
 _check = fastjsonschema.compile(json.loads(FORM.read_text("utf-8")))  # a function that raises ValueError
 

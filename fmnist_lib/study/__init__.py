@@ -14,5 +14,6 @@ sections, conclusions                   the studies that a report takes in; what
 patience, tradeoff                      what stopping early would have saved; what accuracy costs
 folds                                   cross-validation
 search, strategies                      six hyperparameters, what each is worth; ways of searching them, replayed
+beyond                                  how far the architecture goes, an ingredient at a time
 compare                                 any runs as one frame, any two against each other
 """

@@ -3,6 +3,7 @@
 import ast
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import yaml
 
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.recipe import IMAGES, NAMED, Recipe, canonical
-from fmnist_lib.rules import RATE, SEED, SHARE, Rule, near, one_of, required, text, whole
+from fmnist_lib.rules import RATE, SEED, SHARE, Rule, near, one_of, required, whole
 from fmnist_lib.runs import files
 from fmnist_lib.study import plain_yaml
 from fmnist_lib.study.paper import COMPARED, GRID, WINNER
@@ -25,6 +26,11 @@ class Parameter:
     rule: Rule
     meaning: str
     several: bool = False
+
+
+def text(own: Callable[[str], str] = str) -> Rule:
+    """Allow any text."""
+    return Rule("a text", lambda value: isinstance(value, str), {"type": "string"}, own)
 
 
 def _path(value: str) -> str:
@@ -77,6 +83,7 @@ PARAMETERS |= {
     "search_seeds": Parameter([1, 2], SEED, "repetitions of the search, each judged by the others", True),
     "best": Parameter(5, whole(1, 100), "configurations of the search to train at full size"),
     "replays": Parameter(200, whole(1, 100_000), "searches replayed by each strategy"),
+    "peak": Parameter(0.003, RATE, "learning rate at the peak of one cycle"),
     "picture": Parameter("", text(_path), "a picture to classify; empty is the first test image"),
     "workers": Parameter(0, whole(0, 1024), "processes on a CPU; 0 is one a core"),
     "cluster": Parameter(

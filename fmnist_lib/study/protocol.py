@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to chec
 STAMP = "{title} · {epochs} epochs, patience {patience}, of {images:,} images · seeds {seeds} · {run_on}"
 OTHER = ("model", "workers", "samples", "samples_seed", "repeats", "runs_dir", "data_dir", "out")  # decide no number
 OTHER += ("models", "lrs", "optimizers", "activations", "search_images", "search_epochs", "search_seeds")  # what the
-OTHER += ("best", "replays", "picture", "sources", "cluster")  # paper wished for, and did not do
+OTHER += ("best", "replays", "picture", "sources", "cluster", "peak")  # paper wished for, and did not do
 DEFAULTS = {
     name: p.default for name, p in PARAMETERS.items() if name not in OTHER and not name.startswith(("pair_", "reading"))
 }
