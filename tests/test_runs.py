@@ -49,7 +49,7 @@ def checkpoint_of(recipe=RECIPE):
     stepper = torch.optim.Adam(model.parameters(), fused=True)
     F.cross_entropy(model(torch.rand(8, 1, 28, 28)), torch.arange(8)).backward()
     stepper.step()
-    return training._tensors(model, stepper, {name: t.clone() for name, t in model.state_dict().items()})
+    return training._tensors(model, model, stepper, {name: t.clone() for name, t in model.state_dict().items()})
 
 
 TIMES = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}
