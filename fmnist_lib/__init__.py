@@ -18,8 +18,7 @@ and five wings, whose files their own docstrings list:
     press/      numbers into pages; knows neither runs nor torch
     commands/   one file for each thing that one can do
 
-The core imports the core, runs the core and runs, workers these and workers, study these and study, press only itself,
-commands everything.
+Each imports what stands above it, press only itself.
 """
 
 from pathlib import Path

@@ -49,7 +49,7 @@ def handler():
 
 @pytest.fixture
 def never(monkeypatch):
-    monkeypatch.setattr(report, "_execute", pytest.fail)
+    monkeypatch.setattr(report, "execute", pytest.fail)
 
 
 # Refusals
@@ -182,7 +182,7 @@ def folders(monkeypatch, tmp_path):
     """Let `report.make` go through the motions, and return a function that says into which folder it did."""
     monkeypatch.setattr(report, "ROOT", tmp_path)
     shutil.copytree(ROOT / "params", tmp_path / "params")
-    monkeypatch.setattr(report, "_execute", lambda name, values, target: target.write_text(name))
+    monkeypatch.setattr(report, "execute", lambda name, values, target: target.write_text(name))
     monkeypatch.setattr(report, "_render", lambda *_: None)
     return lambda file, overrides: report.make(file, overrides).relative_to(tmp_path).as_posix()
 
@@ -226,7 +226,7 @@ def test_more_seeds_are_still_the_papers_protocol():
 
 @pytest.mark.parametrize("out", ["notebooks", "reports/reference", "reports/reference/runs", "fmnist_lib", "."])
 def test_a_report_never_goes_where_there_is_something_else(out, capsys, monkeypatch):
-    monkeypatch.setattr(report, "_execute", pytest.fail)
+    monkeypatch.setattr(report, "execute", pytest.fail)
     assert main(["report", str(SMOKE), "-p", "out", out]) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert str(ROOT / out) in first and second.startswith("Fix: ")
@@ -260,7 +260,7 @@ def failing_at(bad):
 
 
 def test_a_notebook_that_fails_leaves_the_older_report_and_its_own_older_copy(tmp_path, older, monkeypatch):
-    monkeypatch.setattr(report, "_execute", failing_at("sweep"))
+    monkeypatch.setattr(report, "execute", failing_at("sweep"))
     with pytest.raises(UserError):
         report.make(SMOKE, {}, tmp_path)
     assert all(older().values()) and (tmp_path / "sample_images.ipynb").read_text() == "whole"
@@ -268,7 +268,7 @@ def test_a_notebook_that_fails_leaves_the_older_report_and_its_own_older_copy(tm
 
 
 def test_a_rendering_that_fails_leaves_the_older_html_and_pdf(tmp_path, older, monkeypatch):
-    monkeypatch.setattr(report, "_execute", lambda name, values, target: target.write_text("no notebook"))
+    monkeypatch.setattr(report, "execute", lambda name, values, target: target.write_text("no notebook"))
     with pytest.raises(nbformat.reader.NotJSONError):
         report.make(SMOKE, {}, tmp_path)
     assert older() == {"report.html": True, "report.pdf": True, "report.ipynb": False, "sweep.ipynb": False}

@@ -275,7 +275,7 @@ def test_no_room_for_any_file_is_told_in_two_lines_and_the_older_report_survives
 
 
 def test_an_out_folder_that_vanishes_is_told_in_two_lines(tmp_path, monkeypatch, capsys, handler):
-    monkeypatch.setattr(report, "_execute", lambda name, values, target: shutil.rmtree(tmp_path / "out"))
+    monkeypatch.setattr(report, "execute", lambda name, values, target: shutil.rmtree(tmp_path / "out"))
     assert main(["report", str(SMOKE), "-p", "out", str(tmp_path / "out")]) == 1
     first, second = capsys.readouterr().err.splitlines()
     assert "Error: FileNotFoundError" in first and second.startswith("Fix: ")
@@ -307,7 +307,7 @@ def test_a_second_report_for_the_same_folder_says_whom_it_waits_for(tmp_path, mo
         entered.set()
         assert leave.wait(60)
 
-    monkeypatch.setattr(report, "_execute", execute)
+    monkeypatch.setattr(report, "execute", execute)
     monkeypatch.setattr(report, "_render", lambda *_: None)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(report.make, SMOKE, {}, tmp_path)
@@ -376,7 +376,7 @@ def test_a_users_style_profile_and_full_home_change_no_byte_of_a_notebook(tmp_pa
             monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "home"))
             for variable in ("HOME", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "JUPYTER_RUNTIME_DIR"):
                 monkeypatch.setenv(variable, "/dev/null/nowhere")
-        report._execute("tiny", {"out": "x"}, tmp_path / name / "tiny.ipynb")
+        report.execute("tiny", {"out": "x"}, tmp_path / name / "tiny.ipynb")
     made = [(tmp_path / name / "tiny.ipynb").read_bytes() for name in ("plain", "hostile")]
     assert b"image/svg" in made[0] and made[0] == made[1]
     assert not (tmp_path / "ran").exists()
@@ -393,7 +393,7 @@ import sys
 from pathlib import Path
 from fmnist_lib.commands import report
 report.ROOT = Path(sys.argv[1])
-report._execute("asleep", {"out": "x"}, report.ROOT / "asleep.ipynb")
+report.execute("asleep", {"out": "x"}, report.ROOT / "asleep.ipynb")
 """
 
 

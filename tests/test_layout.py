@@ -14,8 +14,9 @@ from packaging.version import Version
 
 from fmnist_lib import ROOT
 
-PATHS = [path for path in (ROOT / "fmnist_lib").rglob("*.py") if path.stem != "__init__"]
-LIBRARY = {".".join(path.relative_to(ROOT / "fmnist_lib").with_suffix("").parts): path for path in PATHS}
+HOUSE = ROOT / "fmnist_lib"
+PATHS = [path for path in HOUSE.rglob("*.py") if path.stem != "__init__"] + [HOUSE / "kernels" / "__init__.py"]
+LIBRARY = {".".join(path.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__"): path for path in PATHS}
 PRESS = {name: path for name, path in LIBRARY.items() if name.startswith("press.")}
 
 
@@ -30,7 +31,8 @@ def imports(path):
 
 def neighbours(path):
     named = [f"{name}." for name in imports(path)]
-    return {module for module in LIBRARY for name in named if name.startswith(f"fmnist_lib.{module}.")}
+    among = [[module for module in LIBRARY if name.startswith(f"fmnist_lib.{module}.")] for name in named]
+    return {max(modules, key=len) for modules in among if modules}
 
 
 def tracked():
@@ -47,14 +49,15 @@ WINGS = {  # whom each may import; the core is what lies beside `__init__`, whic
     "kernels": {"core", "kernels"},
     "runs": {"core", "runs"},
     "workers": {"core", "runs", "workers"},
-    "study": {"core", "runs", "workers", "study"},
+    "study": {"core", "kernels", "runs", "workers", "study"},
     "press": {"press"},
-    "commands": {"core", "runs", "workers", "study", "press", "commands"},
+    "commands": {"core", "kernels", "runs", "workers", "study", "press", "commands"},
 }
 
 
 def wing(module):
-    return "commands" if module == "__main__" else module.split(".")[0] if "." in module else "core"
+    first = module.split(".")[0]
+    return "commands" if module == "__main__" else first if (HOUSE / first).is_dir() else "core"
 
 
 def test_every_wing_imports_only_what_it_may_and_nothing_imports_in_a_circle():

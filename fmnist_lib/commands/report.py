@@ -55,7 +55,7 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
             (aside / MAKER).write_text(f"process {os.getpid()} on {platform.node()}", "utf-8")
             for i, name in enumerate(NOTEBOOKS, 1):
                 print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
-                _execute(name, values | {"out": told}, aside / f"{name}.ipynb")
+                execute(name, values | {"out": told}, aside / f"{name}.ipynb")
                 for path in [*(aside / DATA).glob("*.csv"), aside / f"{name}.ipynb"]:
                     (out / DATA).mkdir(exist_ok=True)
                     os.replace(path, out / path.relative_to(aside))
@@ -98,7 +98,7 @@ def _name(file: Path, values: dict, overrides: dict) -> str:
     return f"{file.stem}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
 
-def _execute(name: str, values: dict, target: Path):
+def execute(name: str, values: dict, target: Path):
     """Run one notebook under papermill; UserError with the notebook's own last words if it fails.
 
     What its kernel writes for itself lies beside the target: no profile of the user's has a say, nor a full home.

@@ -77,7 +77,7 @@ def executed(folder: Path, values: dict) -> tuple:
     given |= {"runs_dir": str(beside)} if moved(folder) else {}
     with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / "report.ipynb"
-        report._execute("report", given, target)
+        report.execute("report", given, target)
         data = {f"{report.DATA}/{path.name}": path.read_bytes() for path in target.parent.glob(f"{report.DATA}/*.csv")}
         return nbformat.read(target, 4), data
 

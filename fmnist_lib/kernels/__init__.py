@@ -1,6 +1,6 @@
 """The layers of a training on a CPU: `fused` in PyTorch alone; the others are loops that it has no name for.
 
-Those are compiled by numba on first use and kept on disk.
+Those (`first`, `second`, their `gradients`, put into `layers`) are compiled by numba on first use and kept on disk.
 
 Arrays lie channels-last, [N, H, H, C]; values are fp32, or bf16 as the uint16 that holds its bits; arithmetic is fp32,
 and sums over a batch are fp32 within an image and fp64 over images. Where a 2×2 window's maximum came from is a number

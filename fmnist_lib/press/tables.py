@@ -74,7 +74,8 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         effect = f"{row['id']}. {tr(row['claim'])}{measured}"
         said = "" if row["again"] else verdict(row["verdict"])
         rows.append((effect, paper, ours, interval, str(row["n"]), said, number(row["seeds needed"])))
-    return pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict", "n to decide"])
+    told = pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict", "n to decide"])
+    return told if judged["seeds needed"].notna().any() else told.drop(columns="n to decide")
 
 
 def claim_as_markdown(rows: pd.DataFrame) -> str:

@@ -6,8 +6,10 @@ provenance                              how a report reads what the paper leaves
 answers, networks                       what a trained network says of the test images; what it consists of
 results, tables                         all runs as one tidy frame; every table a function of it
 stats, claims, rule                     intervals and tests; each claim an effect; what one interval says
-certainty, effects, ranks, luck         many seeds: where one run should lie; what k, n and p do; who is first
-opinions, gap, mode, conduct            beside the claims: other methods; from validation to test; training mode
+conduct                                 train what a study lacks, and ask the test images
+certainty, effects                      many seeds: where one run should lie; what k, n and p do
+ranks, luck                             who is first; how much of the spread is the training's and the test set's
+opinions, gap, mode                     beside the claims: other methods; from validation to test; training mode
 readings, weighing                      the text understood otherwise, and which understanding gives its numbers
 variance                                which of split, weights, order, dropout the spread over seeds comes from
 sections, conclusions                   the studies that a report takes in; what each concludes: a sentence, its numbers
