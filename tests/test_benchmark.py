@@ -93,8 +93,8 @@ def test_memory_is_read_after_each_run_that_is_really_trained(tmp_path, data_dir
 
 
 def test_a_thousand_runs_of_the_given_length_are_listed(monkeypatch):
-    listed, frame = [], Store.frame
-    monkeypatch.setattr(Store, "frame", lambda store: listed.append(frame(store)))
+    listed, frame = [], benchmark.frame
+    monkeypatch.setattr(benchmark, "frame", lambda store: listed.append(frame(store)))
     assert len(benchmark.listing_seconds(SMALL, repeats=1)) == 1
     assert [len(rows) for rows in listed] == [1000]
     assert set(listed[0]["epochs"]) == {SMALL.epochs} and listed[0]["run"].nunique() == 1000

@@ -23,7 +23,7 @@ from fmnist_lib.press.display import Table
 from fmnist_lib.press.render import ArticlePDFExporter
 from fmnist_lib.runs import checkpoint, store
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import parameters
+from fmnist_lib.study import parameters, sections
 
 
 def told(capsys) -> list[str]:
@@ -259,5 +259,5 @@ def test_without_a_report_s_folder_a_table_links_to_no_data(executed):
 def test_the_spanish_summary_has_a_place_for_each_block_and_nothing_stale():
     text = (ROOT / "LEEME.md").read_text("utf-8")
     study, values = reference.records(reference.FOLDER)
-    for name, block in readme.blocks(study, values, "es").items():
+    for name, block in readme.blocks(study, values, "es", sections.of(values)).items():
         assert text.count(f"<!-- {name} -->\n\n{block.strip()}\n\n<!-- /{name} -->") == 1, name

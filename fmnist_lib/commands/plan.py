@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands.report import check
-from fmnist_lib.commands.runs import frame
 from fmnist_lib.rules import near
 from fmnist_lib.study import parameters, protocol
 
@@ -30,7 +29,11 @@ def params_file(name: str) -> Path:
 def named() -> list[Path]:
     """List the project's params files that state a report's grid, the cheapest first."""
     every = {path: parameters.read_file(path) for path in PARAMS.glob("*.yaml")}
-    whole = [path for path, values in every.items() if {"k", "n", "p"} <= values.keys() and "lrs" not in values]
+    whole = [
+        path
+        for path, values in every.items()
+        if {"k", "n", "p"} <= values.keys() and not {"lrs", "sources"} & values.keys()
+    ]
     return sorted(whole, key=_cost)
 
 
@@ -50,6 +53,7 @@ def plans(overrides: dict) -> "pd.DataFrame":
         check(values)
     import pandas as pd
 
+    from fmnist_lib.commands.runs import frame
     from fmnist_lib.runs.store import Store
 
     rates = _rates(frame(Store(ROOT / "reports" / "reference" / "runs")))

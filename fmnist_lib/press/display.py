@@ -25,10 +25,10 @@ def say(message: str, **values) -> Markdown:
 
 
 def settings(params: dict, papers: dict) -> Markdown:
-    """List the parameters that a notebook was given, in bold where they differ from the paper's; no folders."""
+    """List the parameters that a notebook was given, in bold where they differ from the paper's; not where it ran."""
     shown = []
     for name, value in params.items():
-        if name not in ("out", "runs_dir", "data_dir", "language"):
+        if name not in ("out", "runs_dir", "data_dir", "language", "workers", "cluster"):
             mark = "" if papers.get(name, value) in (value, "auto") else "**"
             shown.append(f"{mark}`{name} = {value!r}`{mark}")
     return Markdown(sentence("Given:") + " " + ", ".join(shown) + ".")
