@@ -210,6 +210,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_cluster_of_this_machine_with_all_its_processes_and_keeps_what_is_finished(tmp_path):
     (tmp_path / "sweep.py").write_text(SWEEP.format(place=str(tmp_path / "runs")))
     paths = os.pathsep.join(map(str, [ROOT, ROOT / "tests"]))
@@ -231,6 +232,7 @@ def executed(address):
         return sum(client.run(lambda dask_worker: dask_worker.state.executed_count).values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shared", [True, False])
 def test_two_clients_that_ask_for_the_same_at_once_get_each_run_trained_once(two, tmp_path, alone, monkeypatch, shared):
     if not shared:
@@ -255,6 +257,7 @@ def train_unlocked(recipes, runs_dir, data_dir, notes):
     train_each(recipes, runs_dir, data_dir, notes)
 
 
+@pytest.mark.long
 def test_processes_on_a_file_system_that_refuses_locks_still_train_each_run_once(tmp_path, data_dir):
     recipes, notes = [replace(ANN, epochs=1, weights_seed=seed) for seed in range(4)], tmp_path / "notes"
     started = []
@@ -318,6 +321,7 @@ def test_a_worker_killed_in_mid_run_is_replaced_by_another_and_none_is_trained_t
     same(store, alone, [ANN, LONG])
 
 
+@pytest.mark.long
 def test_a_child_that_is_killed_is_replaced_and_one_that_always_dies_is_told(monkeypatch):
     monkeypatch.setattr(worker, "name", lambda: "one")
     monkeypatch.setattr(worker, "_train", die_once)
