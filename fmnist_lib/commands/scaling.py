@@ -20,7 +20,7 @@ from fmnist_lib.workers.pool import processes
 
 FEW = 40  # tiny runs whose overhead is measured at a time
 MANY = 200  # tiny runs a repeat before and after which memory is measured
-LONG = 4  # runs that two workers divide
+LONG = 8  # runs that two workers divide: what connecting takes is little beside them
 
 
 def measure(recipe: Recipe, data_dir: Path, repeats: int) -> dict[str, list[float]]:

@@ -88,7 +88,9 @@ def _local(workers: int, device: str) -> "SpecCluster":
 
     each = [{"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": card}} for card in _cards()]
     each = each if device == "cuda" else [{}] * (workers or cores())
+    quiet = {"distributed.worker.profile.enabled": False, "distributed.admin.system-monitor.interval": "5s"}
     alike = {"nthreads": 1, "host": "127.0.0.1", "dashboard": False, "silence_logs": logging.ERROR}
+    alike["config"] = quiet  # what watches a worker takes a tenth of a core from it
     spec = {i: {"cls": Nanny, "options": alike | one} for i, one in enumerate(each)}
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
     return SpecCluster(spec, scheduler, silence_logs=logging.ERROR)
