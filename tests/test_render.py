@@ -205,6 +205,17 @@ def test_the_stamp_is_on_every_page_and_the_foot_too():
     assert STAMP in page.header.get_text() and STAMP in page.footer.get_text()
 
 
+def test_a_table_taller_than_a_page_is_set_smaller_and_stays_above_the_foot():
+    long = "A sentence that is longer than its column, which has to wrap once or twice, since it goes on and on. "
+    rows = pd.DataFrame({"Effect": [f"{i}. {long}" for i in range(90)], "n": range(90), "verdict": ["not judged"] * 90})
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(shown(Table(rows, "tab-x", "All.", wide=True))))
+    heights = {}
+    for page in PdfReader(BytesIO(pdf)).pages:
+        page.extract_text(visitor_text=lambda text, cm, tm, *_: heights.setdefault(text[:4], cm[5]))
+    assert {"0. A", "89. "} <= heights.keys()
+    assert heights["0. A"] > heights["89. "] > 60  # points from the lower edge, where the foot is
+
+
 @pytest.mark.parametrize("exporter", [ArticleHTMLExporter, ArticlePDFExporter])
 def test_a_rebuild_gives_the_same_bytes(exporter):
     first, second = (exporter().from_notebook_node(notebook())[0] for _ in range(2))
