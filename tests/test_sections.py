@@ -25,6 +25,7 @@ from fmnist_lib.study import (
     claims,
     conclusions,
     folds,
+    mode,
     parameters,
     protocol,
     rule,
@@ -33,6 +34,7 @@ from fmnist_lib.study import (
     variance,
     weighing,
 )
+from fmnist_lib.study.paper import WINNER
 from fmnist_lib.study.readings import READINGS
 
 SOURCE = record.source()
@@ -95,6 +97,8 @@ def train_all(place):
     train_seeds(place, [11, 12, 13])
     params = asked("readings")
     train(place, lambda store: store.missing(weighing.recipes(["default", "nahuel_k5"], params, store)))
+    for run in weighing.whole("default", params, Store(place, shipped=False))[1]:  # their weights are nowhere
+        run.attach(record.MODE, contents.pack_answers(images_of(0.85 + 0.0001 * run.recipe.split_seed)))
     train(place, lambda store: store.missing(folds.recipes(asked("folds"))))
     params = asked("search")
     train(place, lambda store: store.missing(search.recipes(params)))
@@ -164,9 +168,11 @@ def test_a_study_that_lacks_a_run_is_left_out_and_of_seeds_the_whole_ones_stay(n
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(place)
     store = Store(tmp_path, shipped=False)
-    left = sections.STUDIES[name][1](asked(name), store)
+    part, left = taken[name], sections.STUDIES[name][1](asked(name), store)
     if name == "rigorous":
-        assert {run.recipe.split_seed for run in left} == {53, 54} and len(left) < len(taken[name].runs)
+        assert {run.recipe.split_seed for run in left} == {53, 54} and len(left) < len(part.runs)
+    elif name == "readings":
+        assert {run.recipe.nahuel_k for run in part.runs} == {3, 5} and {run.recipe.nahuel_k for run in left} == {3}
     else:
         assert left == []
 
@@ -245,11 +251,15 @@ def test_the_readme_says_what_several_seeds_conclude_and_nothing_of_one(taken):
 def test_the_likeliest_reading_is_told_beside_the_default_on_the_same_numbers(taken, trained):
     params, store = taken["readings"].params, Store(trained, shipped=False)
     found = weighing.recorded(list(READINGS), params, store)
-    assert set(found["reading"]) == {"default", "nahuel_k5"}
+    assert set(found["reading"]) == {"default", "nahuel_k5", "training_mode"}
+    tested = found[(found["reading"] == "training_mode") & (found["seed"] == 12)]
+    assert len(tested) == 3 and tested["accuracy"].tolist() == pytest.approx([100 * (0.85 + 0.0054)] * 3)
     scored = weighing.score(weighing.weigh(found))
     message, values = conclusions.readings(scored, 3)
-    assert message == conclusions.LIKELIEST and values["words"] == READINGS["nahuel_k5"].words
-    assert values["better"] == scored.loc["nahuel_k5", "better"] and values["all"] == scored.loc["default", "numbers"]
+    likeliest = scored.drop(index="default")["better"].idxmax()
+    assert message == conclusions.LIKELIEST and values["words"] == READINGS[likeliest].words
+    assert values["better"] == scored.loc[likeliest, "better"] and values["all"] == scored.loc["default", "numbers"]
+    assert set(mode.cost(taken["rigorous"].runs, WINNER).index) == {53, 54, 55}
     assert conclusions.readings(scored.loc[["default"]], 3) == (conclusions.UNWEIGHED, {})
 
 
@@ -331,6 +341,7 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
         "fig-weighed",
     }
     assert labels >= {"tab-cross-validation", "fig-cross-validation", "tab-search", "fig-search", "fig-tradeoff"}
+    assert READINGS["training_mode"].words in outputs["report-80"].data["text/html"]
     assert labels >= {"tab-beyond", "fig-beyond"} and "goes furthest with shifts" in outputs["report-94"].data
     assert "n = 3" in outputs["report-rule"].data and "With 3 seeds" in outputs["report-seeds"].data
 
