@@ -1,10 +1,11 @@
 """What training has learnt since the paper: a schedule, an average of the weights, varied images; and where it is from.
 
-* One cycle: Smith and Topin, Super-Convergence (2019), in PyTorch's proportions, the learning rate alone.
-* Averaging: exponential, of weights and batch statistics (Polyak and Juditsky, 1992; Morales-Brotons and others, 2024).
-  It follows any schedule and needs no pass over the images of its own; stochastic weight averaging (Izmailov and
-  others, 2018) asks for a learning rate that stays high, where one cycle ends near 0, and for such a pass.
-* Flips and shifts: those of the networks for small photographs, as in He and others (2016).
+* One cycle: Smith and Topin, Super-Convergence (2017), the learning rate alone, in PyTorch's two phases of cosines.
+* Smoothing, in the loss: Szegedy and others, Rethinking the Inception Architecture (2016).
+* Averaging: exponential, of weights and batch statistics (Morales-Brotons and others, 2024; with equal weights Polyak
+  and Juditsky, 1992). It needs no pass over the images of its own; stochastic weight averaging (Izmailov and others,
+  2018) does, and a learning rate that stays high or goes in cycles, where one cycle ends near 0.
+* Flips and shifts: those of the networks for small photographs, as in He and others (2016) after Lee and others (2015).
 """
 
 import math
@@ -31,7 +32,7 @@ def one_cycle(step: int, steps: int, peak: float) -> float:
 def average(averaged: nn.Module, model: nn.Module, decay: float, step: int):
     """Move the averaged weights and batch statistics to the model's, by 1 − decay; faster in the first steps, from 0.
 
-    There the decay is (1 + step) / (10 + step) at most, so that the initial weights are soon forgotten.
+    There the decay is (1 + step) / (10 + step) at most, as in TensorFlow: the initial weights are soon forgotten.
     """
     decay = min(decay, (1 + step) / (10 + step))
     pairs = list(zip(averaged.state_dict().values(), model.state_dict().values(), strict=True))

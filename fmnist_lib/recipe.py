@@ -111,9 +111,8 @@ def parse(model: str) -> tuple[str, dict]:
         return "cnn", {"k": int(match[1]), "n": int(match[2]), "p": float(match[3])}
     if match := re.fullmatch(r"ANN-Juan-(\d*\.?\d+)", str(model)):
         return "ann_juan", {"p": float(match[1])}
-    raise UserError(
-        f"model = {short(repr(model))} is no model's name", "write CNN<k>-<n>-<p>, CNN-Nahuel or ANN-Juan-<p>"
-    )
+    fix = "write CNN<k>-<n>-<p>, CNN-Nahuel or ANN-Juan-<p>"
+    raise UserError(f"model = {short(repr(model))} is no model's name", fix)
 
 
 def canonical(model: str) -> str:
@@ -154,13 +153,14 @@ def check_together(recipe: Recipe):
     if recipe.input_dropout and family != "ann_juan":
         raise UserError(f"input_dropout = true with {recipe.model}", "use it with ANN-Juan only")
     if recipe.momentum and recipe.optimizer != "sgd":
-        raise UserError(
-            f"momentum = {recipe.momentum} with {recipe.optimizer}", "set momentum to 0, or optimizer to sgd"
-        )
+        fix = "set momentum to 0, or optimizer to sgd"
+        raise UserError(f"momentum = {recipe.momentum} with {recipe.optimizer}", fix)
     if recipe.patience and not recipe.val_images:
-        raise UserError(
-            f"patience = {recipe.patience} needs validation images", "set val_images above 0, or patience to 0"
-        )
+        fix = "set val_images above 0, or patience to 0"
+        raise UserError(f"patience = {recipe.patience} needs validation images", fix)
+    if recipe.patience and recipe.schedule != "constant":  # its course is laid over all epochs
+        fix = "set patience to 0, or schedule to constant"
+        raise UserError(f"patience = {recipe.patience} would cut the {recipe.schedule} schedule short", fix)
     if recipe.kernels == "numba" and recipe.device != "cpu":
         raise UserError(f'kernels = "numba" on {recipe.device}', 'set device to "cpu", or kernels to "torch"')
     _check_split(recipe)
@@ -175,9 +175,8 @@ def _check_split(recipe: Recipe):
     if recipe.keep == "best" and val == 0:
         raise UserError('keep = "best" needs validation images', 'set val_images above 0, or keep to "last"')
     if recipe.folds == 1 or recipe.fold >= max(recipe.folds, 1):
-        raise UserError(
-            f"fold = {recipe.fold} of folds = {recipe.folds}", "give folds 0 or at least 2, and fold below folds"
-        )
+        fix = "give folds 0 or at least 2, and fold below folds"
+        raise UserError(f"fold = {recipe.fold} of folds = {recipe.folds}", fix)
     if recipe.folds and IMAGES % recipe.folds:
         raise UserError(f"folds = {recipe.folds} does not divide {IMAGES} images", "give folds a divisor, such as 6")
     if recipe.folds and (val != IMAGES // recipe.folds or train != IMAGES - val):

@@ -30,9 +30,8 @@ class Rule:
 def required(ok: bool, name: str, value, expected: str, hint: str = "", shown: str = ""):
     """Return the value if it is ok; else raise UserError with the name, what was received and what was expected."""
     if not ok:
-        raise UserError(
-            f"{shown or name} = {short(repr(value))} ({type(value).__name__})", f"{hint}give {name} {expected}"
-        )
+        cause = f"{shown or name} = {short(repr(value))} ({type(value).__name__})"
+        raise UserError(cause, f"{hint}give {name} {expected}")
     return value
 
 

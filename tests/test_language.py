@@ -12,6 +12,7 @@ from fmnist_lib import ROOT
 from fmnist_lib.press import article, diagrams, formulas, tables
 from fmnist_lib.press.language import LANGUAGES, catalogue, number, sentence, speak, tr
 from fmnist_lib.study import (
+    beyond,
     certainty,
     claims,
     conclusions,
@@ -43,6 +44,7 @@ REASONS = {"not judged", "no verdict", "sizes", "a judgement", "reduced protocol
 REASONS |= {"{} of {} seeds", "not the seeds {}–{}", "zero variance", "not the judging protocol"}
 REASONS |= {"a retraining of another length)"}  # as `press.tables.verdict` takes apart what `study.rule` says
 OTHERS = {folds.CLOSED, folds.OPEN, folds.UNSURE, *strategies.STRATEGIES, *parameters.SOURCES, "together"}
+OTHERS |= {beyond.BASE, *beyond.WORDS.values(), "step", "gain", "total", "total low", "total high"}
 OTHERS |= {
     *weighing.HEADS.values(),
     "source",

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -62,6 +63,34 @@ def test_where_weights_are_asked_a_shipped_run_counts_by_its_answers_alone(tmp_p
     assert store.missing([RECIPE, OTHER]) == [] and store.missing([RECIPE, OTHER], weights=True) == [RECIPE]
     with pytest.raises(UserError, match="without its weights"):
         store.find(RECIPE).weights()
+
+
+@pytest.mark.parametrize("first", ["a", "z"])
+def test_of_several_shipped_records_of_a_run_that_with_most_files_is_taken_whatever_its_place(tmp_path, shipped, first):
+    write(tmp_path / "more").attach(record.TEST, contents.pack_answers(answers_of()))
+    read(tmp_path / "more" / RECIPE.name).attach(record.MODE, contents.pack_answers(answers_of()))
+    packing.add(Store(tmp_path / "more", shipped=False), shipped / first / "records.zip")
+    found = Store(tmp_path / "runs").find(RECIPE)
+    assert {record.TEST, record.MODE} < found.record["files"].keys() and found.answers(record.MODE) is not None
+    assert Store(tmp_path / "runs").missing([RECIPE], weights=True) == []
+
+
+@pytest.mark.parametrize("name", [record.TEST, record.MODE])
+def test_a_shipped_answer_that_is_changed_in_one_byte_is_no_answer(tmp_path, shipped, name):
+    run = write(tmp_path / "more")
+    for mode in (record.TEST, record.MODE):
+        run.attach(mode, contents.pack_answers(answers_of()))
+    packing.add(Store(tmp_path / "more", shipped=False), shipped / "a" / "records.zip")
+    path = shipped / "a" / "records.zip"
+    with zipfile.ZipFile(path) as archive:
+        kept = {entry: archive.read(entry) for entry in archive.namelist()}
+    entry = f"{RECIPE.name}/{name}"
+    kept[entry] = kept[entry][:-1] + bytes([kept[entry][-1] ^ 1])
+    with zipfile.ZipFile(path, "w") as archive:
+        for each, content in kept.items():
+            archive.writestr(each, content)
+    with pytest.raises(UserError, match=f"{re.escape(name)} is damaged"):
+        Store(tmp_path / "runs").find(RECIPE)
 
 
 def test_a_shipped_folder_is_found_too_and_a_store_goes_to_another_process(tmp_path, shipped):

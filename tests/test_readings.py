@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from test_tables_stats import ENVIRONMENT, scored
 
 from fmnist_lib import models
+from fmnist_lib.commands import pack as packing
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import record
-from fmnist_lib.runs.store import Store
+from fmnist_lib.runs import contents, job, pack, record
+from fmnist_lib.runs.store import Store, places
 from fmnist_lib.study import answers, mode, protocol, weighing
 from fmnist_lib.study.paper import TABLE_1, TABLE_2, WINNER
 from fmnist_lib.study.readings import READINGS, choices, named
@@ -86,6 +87,11 @@ def few(monkeypatch):
     return images, labels
 
 
+def said(run, **options):
+    """Return loss and accuracy in training mode."""
+    return mode.scores(mode.predictions(run, **options))
+
+
 def with_weights(place, model):
     recipe = Recipe(model, epochs=1)
     torch.manual_seed(0)
@@ -99,7 +105,7 @@ def test_a_network_without_dropout_and_norms_says_the_same_in_training_mode(tmp_
     run = with_weights(tmp_path, "ANN-Juan-0")
     with torch.no_grad():
         logits = answers.network(run)(few[0] / 255)
-    loss, accuracy = mode.in_training_mode(run)
+    loss, accuracy = said(run)
     assert loss == pytest.approx(F.cross_entropy(logits, few[1]).item(), abs=1e-5)
     assert accuracy == pytest.approx(100 * (logits.argmax(1) == few[1]).double().mean().item())
 
@@ -112,11 +118,64 @@ def test_training_mode_normalises_each_batch_by_itself_and_leaves_the_run_as_it_
             layer.track_running_stats, layer.running_mean, layer.running_var = False, None, None
     with torch.no_grad():
         logits = torch.cat([network(part / 255) for part in few[0].split(500)])
-    assert mode.in_training_mode(run)[0] == pytest.approx(F.cross_entropy(logits, few[1]).item(), abs=1e-5)
-    assert mode.in_training_mode(run) == mode.in_training_mode(run)
+    assert said(run)[0] == pytest.approx(F.cross_entropy(logits, few[1]).item(), abs=1e-5)
+    assert said(run) == said(run)
     assert (run.folder / record.WEIGHTS).read_bytes() == before
     dropped = with_weights(tmp_path, "CNN3-16-0.5")
-    assert mode.in_training_mode(dropped) != mode.in_training_mode(dropped, seed=1)
+    assert said(dropped) != said(dropped, seed=1)
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """The reports of a repository that ships nothing yet."""
+    monkeypatch.setattr(pack, "REPORTS", tmp_path / "reports")
+    return tmp_path / "reports"
+
+
+def test_what_it_says_in_training_mode_goes_with_its_record_where_its_weights_do_not(tmp_path, shipped, monkeypatch):
+    images, labels = torch.randint(0, 256, (10_000, 1, 28, 28), dtype=torch.uint8), torch.randint(0, 10, (10_000,))
+    monkeypatch.setattr(mode, "_test_images", lambda data_dir: (images, labels))
+    run = with_weights(tmp_path / "runs", "CNN3-4-0.5")
+    run.attach(record.TEST, contents.pack_answers(answers.predictions(answers.network(run), images, labels, "unit")))
+    evaluated, trained = mode.scores(run.answers()), said(run)
+    assert trained[1] != evaluated[1] and run.answers(record.MODE) is None  # to ask is not to keep
+    mode.on_test(run)
+    mode.on_test(run)
+    packing.add(Store(tmp_path / "runs", shipped=False), shipped / "readings" / "records.zip")
+    monkeypatch.setattr(answers, "network", pytest.fail)
+    packed = Store(tmp_path / "others").find(run.recipe)
+    assert mode.can_tell(packed) and not packed.has_weights
+    assert said(packed) == pytest.approx(trained, abs=1e-6) and mode.scores(packed.answers()) == evaluated
+    cost = mode.cost([packed], packed.recipe.model)
+    assert cost.to_dict() == {packed.recipe.split_seed: pytest.approx(evaluated[1] - trained[1])}
+
+
+def here(todo, store, data_dir="", weights=False, **_):
+    """Train in this process."""
+    for recipe in store.missing(todo, weights):
+        job.train_one(recipe, store, data_dir, weights)
+    return [store.find(recipe, weights) for recipe in todo]
+
+
+def test_a_reading_in_training_mode_trains_what_is_shipped_without_it_once_more_and_what_has_it_never(
+    tmp_path, shipped, data_dir, monkeypatch
+):
+    monkeypatch.setattr(weighing.sweep, "train", here)
+    small = {"seed": [0], "train_images": 50, "val_images": 50, "retrain_images": 50, "batch": 50, "epochs": 1}
+    params, store = PARAMS | small | {"patience": 0}, Store(tmp_path / "runs")
+    first = weighing.conduct(["nahuel_k5"], params, store, data_dir)
+    packing.add(store, shipped / "a" / "records.zip")  # asked in evaluation mode alone
+    again = Store(tmp_path / "again")
+    assert not weighing.whole("mode_k5", params, again) and weighing.whole("nahuel_k5", params, again)
+    second = weighing.conduct(["mode_k5"], params, again, data_dir)
+    assert len(places(again.folder, record.RECORD)) == 1  # the retraining; the search is not asked
+    packing.add(again, shipped / "b" / "records.zip")
+    monkeypatch.setattr(job, "train_one", pytest.fail)
+    monkeypatch.setattr(answers, "network", pytest.fail)
+    for name, rows in (("mode_k5", second), ("nahuel_k5", first)):
+        found = weighing.conduct([name], params, Store(tmp_path / "none"), data_dir)
+        pd.testing.assert_frame_equal(found, rows, atol=1e-6)
+    assert first["loss"].item() != second["loss"].item()
 
 
 # The weighing

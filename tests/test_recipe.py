@@ -46,6 +46,8 @@ OUT_OF_RANGE = [
     {"val_images": 0, "keep": "last", "train_images": 60_001},
     {"val_images": 0, "keep": "best"},
     {"momentum": 0.9},
+    {"schedule": "one-cycle", "patience": 15},
+    {"patience": 15, "schedule": "one-cycle"},
     {"input_dropout": True},
     {"fold": 1},
     {"folds": 1},
@@ -174,6 +176,7 @@ def recipes(draw):
     made = draw(st.fixed_dictionaries(independent))
     made |= {"train_images": draw(st.integers(made["batch"], 50_000)), "val_images": draw(ALONE["val_images"])}
     made["kernels"] = made["kernels"] if made["device"] == "cpu" else "torch"
+    made["patience"] = made["patience"] if made["schedule"] == "constant" else 0
     return Recipe(**made | {"momentum": made["momentum"] if made["optimizer"] == "sgd" else 0})
 
 

@@ -6,6 +6,7 @@ import shutil
 import matplotlib
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 
 matplotlib.use("Agg")
@@ -20,9 +21,11 @@ from fmnist_lib.press.language import sentence
 from fmnist_lib.runs import contents, pack, record
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import (
+    beyond,
     claims,
     conclusions,
     folds,
+    mode,
     parameters,
     protocol,
     rule,
@@ -31,6 +34,7 @@ from fmnist_lib.study import (
     variance,
     weighing,
 )
+from fmnist_lib.study.paper import WINNER
 from fmnist_lib.study.readings import READINGS
 
 SOURCE = record.source()
@@ -38,6 +42,7 @@ KIND = {"device": "cpu", "precision": "fp32", "kernels": "torch"}
 SMALL = {  # what the params files ask for, as few as make a study
     "search": {"k": [3], "n": [128], "p": [0.1, 0.25], "optimizers": ["adam"], "lrs": [0.001], "best": 1, "replays": 2},
     "variance": {"sources": ["weights", "order"]},
+    "beyond": {"seed": [11, 12, 13], "smoothing": 0.0, "flips": False, "averaging": 0.0},
 }
 CELLS = nbformat.read(ROOT / "notebooks" / "report.ipynb", 4).cells
 HEADINGS = {
@@ -46,6 +51,7 @@ HEADINGS = {
     "readings": ("Which reading gives the paper's numbers",),
     "folds": ("Cross-validation",),
     "search": ("How to search",),
+    "beyond": ("Beyond the paper",),
 }
 
 
@@ -59,7 +65,14 @@ def write(place, recipe, rng):
     times = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}
     run = Store(place).write(recipe, history, {}, times, (ENVIRONMENT, SOURCE))
     if recipe.keep == "last" or recipe.folds:
-        run.attach(record.TEST, contents.pack_answers(images_of(0.9 + 0.01 * rng.random())))
+        answer(run, rng)
+
+
+def answer(run, rng):
+    """Make up what a run says of the test images, right on nine of ten and some more; better the more is new in it."""
+    run.attach(
+        record.TEST, contents.pack_answers(images_of(0.9 + 0.01 * rng.random() + 0.02 * bool(run.recipe.shifts)))
+    )
 
 
 def asked(name, kind=KIND):
@@ -84,12 +97,18 @@ def train_all(place):
     train_seeds(place, [11, 12, 13])
     params = asked("readings")
     train(place, lambda store: store.missing(weighing.recipes(["default", "nahuel_k5"], params, store)))
+    for run in weighing.whole("default", params, Store(place, shipped=False))[1]:  # their weights are nowhere
+        run.attach(record.MODE, contents.pack_answers(images_of(0.85 + 0.0001 * run.recipe.split_seed)))
     train(place, lambda store: store.missing(folds.recipes(asked("folds"))))
     params = asked("search")
     train(place, lambda store: store.missing(search.recipes(params)))
     table = search.frame(Store(place, shipped=False).whole(search.recipes(params)))
     train(place, lambda store: store.missing(search.at_full_size(table, params)))
     train(place, lambda store: store.missing(variance.recipes(asked("variance"))))
+    climbs = list(beyond.recipes(asked("beyond")).values())  # the first step is the winner's search of `train_seeds`
+    train(place, lambda store: store.missing(climbs))
+    for run in Store(place, shipped=False).whole(climbs):
+        answer(run, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -125,6 +144,7 @@ def test_every_study_is_found_whole_with_the_runs_that_its_own_list_names(taken)
     assert [run.recipe for run in few] == search.recipes(asked("search")) and {r.recipe.train_images for r in full} == {
         50_000
     }
+    assert [run.recipe for run in taken["beyond"].runs] == list(beyond.recipes(asked("beyond")).values())
     assert {run.recipe.split_seed for run in taken["rigorous"].runs} == {53, 54, 55}
     assert sorted({run.recipe.nahuel_k for run in taken["readings"].runs}) == [3, 5]
     table = sections.overview(taken).set_index("parameters")
@@ -138,6 +158,7 @@ GONE = {  # one run less: the study is left out, or what of it is whole stays
     "folds": lambda part: part.runs[4],
     "search": lambda part: part.runs[-1],
     "variance": lambda part: part.runs[0],
+    "beyond": lambda part: part.runs[-1],
 }
 
 
@@ -147,9 +168,11 @@ def test_a_study_that_lacks_a_run_is_left_out_and_of_seeds_the_whole_ones_stay(n
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(place)
     store = Store(tmp_path, shipped=False)
-    left = sections.STUDIES[name][1](asked(name), store)
+    part, left = taken[name], sections.STUDIES[name][1](asked(name), store)
     if name == "rigorous":
-        assert {run.recipe.split_seed for run in left} == {53, 54} and len(left) < len(taken[name].runs)
+        assert {run.recipe.split_seed for run in left} == {53, 54} and len(left) < len(part.runs)
+    elif name == "readings":
+        assert {run.recipe.nahuel_k for run in part.runs} == {3, 5} and {run.recipe.nahuel_k for run in left} == {3}
     else:
         assert left == []
 
@@ -228,12 +251,45 @@ def test_the_readme_says_what_several_seeds_conclude_and_nothing_of_one(taken):
 def test_the_likeliest_reading_is_told_beside_the_default_on_the_same_numbers(taken, trained):
     params, store = taken["readings"].params, Store(trained, shipped=False)
     found = weighing.recorded(list(READINGS), params, store)
-    assert set(found["reading"]) == {"default", "nahuel_k5"}
+    assert set(found["reading"]) == {"default", "nahuel_k5", "training_mode"}
+    tested = found[(found["reading"] == "training_mode") & (found["seed"] == 12)]
+    assert len(tested) == 3 and tested["accuracy"].tolist() == pytest.approx([100 * (0.85 + 0.0054)] * 3)
     scored = weighing.score(weighing.weigh(found))
     message, values = conclusions.readings(scored, 3)
-    assert message == conclusions.LIKELIEST and values["words"] == READINGS["nahuel_k5"].words
-    assert values["better"] == scored.loc["nahuel_k5", "better"] and values["all"] == scored.loc["default", "numbers"]
+    likeliest = scored.drop(index="default")["better"].idxmax()
+    assert message == conclusions.LIKELIEST and values["words"] == READINGS[likeliest].words
+    assert values["better"] == scored.loc[likeliest, "better"] and values["all"] == scored.loc["default", "numbers"]
+    assert set(mode.cost(taken["rigorous"].runs, WINNER).index) == {53, 54, 55}
     assert conclusions.readings(scored.loc[["default"]], 3) == (conclusions.UNWEIGHED, {})
+
+
+def test_beyond_the_paper_the_steps_that_add_most_and_least_are_named_with_their_own_seeds():
+    rows = [
+        ("a", 1, 80.0),
+        ("a", 2, 82.0),
+        ("b", 1, 81.0),
+        ("b", 2, 84.0),
+        ("c", 1, 90.0),
+        ("d", 1, 85.0),
+        ("d", 2, 85.0),
+    ]
+    ladder = beyond.ladder(pd.DataFrame(rows, columns=["step", "seed", "test"]))
+    message, values = conclusions.climbing(ladder, "CNN3-4-0")
+    told = sentence(message, **values)
+    assert "With 3 ingredients more CNN3-4-0 goes from 81.00 % to 85.00 % on test, by +4.00 points" in told
+    assert "c adds the most, +9.00 points [—, —] (n = 1), and d the least, −5.00 [—, —] (n = 1)" in told
+    assert "goes furthest with c: 90.00 %, −3.40 points from the 93.4 %" in told
+
+
+def test_what_lacks_its_test_answers_is_no_study_beyond_the_paper(trained, tmp_path):
+    listed, rng = beyond.recipes(asked("beyond")), np.random.default_rng(0)
+    for recipe in listed.values():
+        write(tmp_path, recipe, rng)
+    store = Store(tmp_path, shipped=False)
+    assert store.missing(list(listed.values())) == [] and sections.climbed(asked("beyond"), store) == []
+    for run in store.whole(list(listed.values())):
+        answer(run, rng)
+    assert len(sections.climbed(asked("beyond"), store)) == len(listed)
 
 
 # The report
@@ -252,7 +308,7 @@ def said(reports, data_dir, monkeypatch):
     """Run the report's cells that rest on other studies, with what is shipped there; return what each shows."""
     monkeypatch.setattr(pack, "REPORTS", reports)
     first = [f"report-{n}" for n in ("01", "02", "03", "04", "05", "06")]
-    wanted = ["report-rule", "report-seeds", *(f"report-{n}" for n in [*range(59, 67), *range(69, 93)])]
+    wanted = ["report-rule", "report-seeds", *(f"report-{n}" for n in [*range(59, 67), *range(69, 97)])]
     cells = {cell.id: cell for cell in CELLS}
     names = {"data_folder": data_dir}
     for name in first:
@@ -285,6 +341,8 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
         "fig-weighed",
     }
     assert labels >= {"tab-cross-validation", "fig-cross-validation", "tab-search", "fig-search", "fig-tradeoff"}
+    assert READINGS["training_mode"].words in outputs["report-80"].data["text/html"]
+    assert labels >= {"tab-beyond", "fig-beyond"} and "goes furthest with shifts" in outputs["report-94"].data
     assert "n = 3" in outputs["report-rule"].data and "With 3 seeds" in outputs["report-seeds"].data
 
 

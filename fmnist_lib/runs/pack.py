@@ -12,10 +12,10 @@ from pathlib import Path
 
 from fmnist_lib import ROOT
 from fmnist_lib.runs.files import read_file
-from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, believed
+from fmnist_lib.runs.record import HISTORY, MODE, RECIPE, RECORD, TEST, believed
 
 REPORTS = ROOT / "reports"
-PACKED = (RECIPE, HISTORY, TEST, RECORD)
+PACKED = (RECIPE, HISTORY, TEST, MODE, RECORD)
 ENTRY = re.compile(rf"\w[\w.-]*/({'|'.join(map(re.escape, PACKED))})", re.ASCII)
 LARGEST = 10**8  # bytes of a pack
 

@@ -20,9 +20,9 @@ from fmnist_lib import ROOT, UserError
 from fmnist_lib.runs.files import is_shipped, read_file
 
 RECORD, RECIPE, HISTORY, WEIGHTS = "run.json", "recipe.json", "history.csv", "weights.safetensors"
-TEST = "test.csv.gz"  # what it says of the test images
+TEST, MODE = "test.csv.gz", "test-training-mode.csv.gz"  # what it says of the test images, in which mode
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"  # UTC
-LIMITS = {RECORD: 10**6, RECIPE: 10**5, HISTORY: 10**7, WEIGHTS: 2 * 10**9, TEST: 10**6}  # bytes
+LIMITS = {RECORD: 10**6, RECIPE: 10**5, HISTORY: 10**7, WEIGHTS: 2 * 10**9, TEST: 10**6, MODE: 10**6}  # bytes
 
 FORM = Path(__file__).parent / "run.schema.json"
 _check = fastjsonschema.compile(json.loads(FORM.read_text("utf-8")))  # a function that raises ValueError

@@ -16,7 +16,7 @@ from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.files import locked, there, write_file
-from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, WEIGHTS, believed
+from fmnist_lib.runs.record import HISTORY, MODE, RECIPE, RECORD, TEST, WEIGHTS, believed
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Run:
         """Say whether the weights are here: a record can be shipped without them."""
         return WEIGHTS in self.record["files"] and there(self.folder / WEIGHTS)
 
-    def answers(self) -> pd.DataFrame | None:
-        """Return what it says of each test image (`answers.on_test`), or None if it has not been asked."""
-        return self._answers(record.read(self.folder))
+    def answers(self, name: str = TEST) -> pd.DataFrame | None:
+        """Return what it says of each test image (`answers.on_test`, `mode.on_test`), or None if it was not asked."""
+        return self._answers(record.read(self.folder), name)
 
-    def _answers(self, listed: dict) -> pd.DataFrame | None:
-        if TEST not in listed["files"]:
+    def _answers(self, listed: dict, name: str) -> pd.DataFrame | None:
+        if name not in listed["files"]:
             return None
-        content = record.verified(self.folder, TEST, listed)
-        with believed(self.folder / TEST):
+        content = record.verified(self.folder, name, listed)
+        with believed(self.folder / name):
             return contents.parse_answers(content, self.diverged)
 
     def weights(self) -> dict:
@@ -71,7 +71,8 @@ class Run:
 
     def damage(self) -> list[UserError]:
         """Return an error for each file of answers or weights that is not to be believed; weights may be absent."""
-        found = [refusal(self._answers, self.record), refusal(self.weights) if self.has_weights else None]
+        found = [refusal(self._answers, self.record, name) for name in (TEST, MODE)]
+        found += [refusal(self.weights)] if self.has_weights else []
         return [error for error in found if error]
 
     def attach(self, name: str, content: bytes):

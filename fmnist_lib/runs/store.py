@@ -11,7 +11,7 @@ from fmnist_lib import ROOT, UserError
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, pack, record
 from fmnist_lib.runs.files import is_shipped, there, write_file
-from fmnist_lib.runs.record import HISTORY, RECIPE, RECORD, TEST, WEIGHTS, damaged
+from fmnist_lib.runs.record import HISTORY, MODE, RECIPE, RECORD, TEST, WEIGHTS, damaged
 from fmnist_lib.runs.run import Run, lock, read, refusal
 
 TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
@@ -49,17 +49,17 @@ class Store:
         """Return the recipe's run with every file verified, or None if it has not been trained.
 
         With ``weights``, a run that lacks them counts only if the test images have been asked already; a shipped one
-        too, since nothing can be kept beside it. Raises UserError naming the file that is damaged.
+        too, since nothing can be kept beside it; of several that with most files. UserError names what is damaged.
         """
         run = self._own(recipe)
         if run and (run.has_weights or not weights or TEST in run.record["files"]):
             return run
-        for place in (folder / recipe.name for folder in self.shipped):
-            run = _found(place, recipe)
-            if run and TEST in run.record["files"]:
-                record.verified(place, TEST, run.record)
-            if run and (not weights or TEST in run.record["files"]):
-                return run
+        found = [run for folder in self.shipped if (run := _found(folder / recipe.name, recipe))]
+        run = max(found, key=lambda run: sum(there(run.folder / name) for name in run.record["files"]), default=None)
+        if run and (not weights or TEST in run.record["files"]):
+            for name in {TEST, MODE} & run.record["files"].keys():
+                record.verified(run.folder, name, run.record)
+            return run
 
     def _own(self, recipe: Recipe) -> Run | None:
         run = _found(self.place(recipe), recipe)

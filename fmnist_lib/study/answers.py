@@ -31,7 +31,11 @@ def on_test(run: Run, data_dir: Path | str | None = None) -> pd.DataFrame:
 
 def predictions(model, images, labels, scaling: str) -> pd.DataFrame:
     """Return a row an image: label, predicted class, its probability to 6 decimals, the loss [nats] to 6 decimals."""
-    logits = training.predict(kernels.of_bytes(model, scaling), images)
+    return table(training.predict(kernels.of_bytes(model, scaling), images), labels)
+
+
+def table(logits: torch.Tensor, labels: torch.Tensor) -> pd.DataFrame:
+    """Return the rows of `predictions` for logits [N, 10] and labels [N]."""
     probability, predicted = logits.softmax(1).max(1)
     loss = F.cross_entropy(logits, labels, reduction="none")
     columns = {"label": labels, "predicted": predicted, "probability": probability, "loss": loss}

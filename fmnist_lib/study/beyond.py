@@ -61,7 +61,7 @@ def ladder(table: pd.DataFrame, score: str = "test", level: float = 0.95) -> pd.
     """Return a row a step: what it is worth, and what it adds to the step before and to the first, paired by seed.
 
     Columns: step; accuracy, the mean of ``score`` [%] with each seed's, a list; gain over the step before with low and
-    high of its interval; total, over the first step, with total low and total high [points]; n, the seeds of the total.
+    high of its interval and its seeds, pairs; total, over the first step, with total low and total high [points] and n.
     Intervals are nan from fewer than two seeds.
     """
     scores = table.pivot(index="seed", columns="step", values=score)
@@ -74,5 +74,5 @@ def ladder(table: pd.DataFrame, score: str = "test", level: float = 0.95) -> pd.
             ends = stats.mean_interval(apart, level) if step != names[0] else (float("nan"),) * 2
             lows = ("low", "high") if name == "gain" else ("total low", "total high")
             row |= {name: apart.mean()} | dict(zip(lows, ends, strict=True))
-        rows.append(row | {"n": len(total)})
+        rows.append(row | {"pairs": len(gain), "n": len(total)})
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fmnist_lib import data
-from fmnist_lib.study import folds, rule, search, stats, strategies, tradeoff
+from fmnist_lib.study import beyond, folds, rule, search, stats, strategies, tradeoff
 from fmnist_lib.study.readings import READINGS
 
 Conclusion = tuple[str, dict]
@@ -62,7 +62,15 @@ SOURCES = (
     "({share:.0f} %), least from the {least} ({little:.0f} %), {n} values each. Together they give an sd of "
     "{together:.2f} points; {seeds} seeds, in which all vary, differ by {seen:.2f}."
 )
-SENTENCES = (INSIDE, ONCE, VERDICTS, UNJUDGED, LIKELIEST, UNWEIGHED, FOLDED, SEARCHED, TRADED, SOURCES)
+CLIMBED = (
+    "With {count} ingredients more {model} goes from {first[accuracy]:.2f} % to {last[accuracy]:.2f} % on test, by "
+    "{last[total]:+.2f} points [{last[total low]:+.2f}, {last[total high]:+.2f}] (n = {last[n]} seeds). Beside the "
+    "step before it, {most[step]} adds the most, {most[gain]:+.2f} points [{most[low]:+.2f}, {most[high]:+.2f}] (n = "
+    "{most[pairs]}), and {least[step]} the least, {least[gain]:+.2f} [{least[low]:+.2f}, {least[high]:+.2f}] (n = "
+    "{least[pairs]}). The family goes furthest with {top[step]}: {top[accuracy]:.2f} %, {public:+.2f} points from the "
+    "{theirs:.1f} % at which published results of two convolutions without augmentation end."
+)
+SENTENCES = (INSIDE, ONCE, VERDICTS, UNJUDGED, LIKELIEST, UNWEIGHED, FOLDED, SEARCHED, TRADED, SOURCES, CLIMBED)
 
 
 def certainty(found: pd.DataFrame) -> Conclusion:
@@ -144,3 +152,11 @@ def sources(spreads: pd.DataFrame, accuracies: pd.Series) -> Conclusion:
     }
     values |= {"n": each["n"].min(), "together": together["sd"], "seeds": len(accuracies), "seen": accuracies.std()}
     return SOURCES, values
+
+
+def climbing(ladder: pd.DataFrame, model: str) -> Conclusion:
+    """Conclude from `beyond.ladder` of a model's test accuracies."""
+    added, top = ladder.iloc[1:], ladder.loc[ladder["accuracy"].idxmax()]
+    values = {"first": ladder.iloc[0], "last": ladder.iloc[-1], "top": top, "count": len(added), "model": model}
+    values |= {"most": added.loc[added["gain"].idxmax()], "least": added.loc[added["gain"].idxmin()]}
+    return CLIMBED, values | {"public": top["accuracy"] - beyond.PUBLIC, "theirs": beyond.PUBLIC}

@@ -7,10 +7,10 @@ import pandas as pd
 
 from fmnist_lib import ROOT
 from fmnist_lib.recipe import KINDS
-from fmnist_lib.runs import pack
+from fmnist_lib.runs import pack, record
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import folds, protocol, results, search, variance, weighing
+from fmnist_lib.study import beyond, folds, protocol, results, search, variance, weighing
 from fmnist_lib.study.parameters import checked, read_file
 from fmnist_lib.study.readings import READINGS
 
@@ -46,6 +46,12 @@ def searched(params: dict, store: Store) -> list[Run]:
     return small + large if large else []
 
 
+def climbed(params: dict, store: Store) -> list[Run]:
+    """Return the runs of all steps beyond the paper if the test images, by which they are compared, were asked."""
+    runs = store.whole(list(beyond.recipes(params).values()))
+    return runs if all(record.TEST in run.record["files"] for run in runs) else []
+
+
 def listed(recipes: Callable) -> Callable[[dict, Store], list[Run]]:
     """Return the function that finds a study of one list of trainings."""
     return lambda params, store: store.whole(recipes(params))
@@ -57,6 +63,7 @@ STUDIES = {  # by the name of its params file: the notebook, and its runs as far
     "folds": ("cross_validation", listed(folds.recipes)),
     "search": ("hyperparameters", searched),
     "variance": ("certainty", listed(variance.recipes)),
+    "beyond": ("beyond", climbed),
 }
 
 

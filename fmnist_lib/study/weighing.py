@@ -71,10 +71,16 @@ def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | s
     on = {name: params[name] for name in ("workers", "cluster") if name in params}
     while todo := store.missing(recipes(names, params, store)):
         sweep.train(todo, store, data_dir, weights=True, **on)
-    for name in names:
-        searched = [store.find(recipe) for recipe in searches(READINGS[name], params)]
-        for run in sweep.train(retrainings(READINGS[name], searched, params), store, data_dir, weights=True, **on):
+    for reading in (READINGS[name] for name in names):
+        searched = [store.find(recipe) for recipe in searches(reading, params)]
+        wanted = retrainings(reading, searched, params)
+        if reading.training_mode:  # what is shipped may have been asked in evaluation mode alone
+            untold = [recipe for recipe in wanted if (run := store.find(recipe)) and not mode.can_tell(run)]
+            sweep.train(untold, Store(store.folder, shipped=False), data_dir, weights=True, **on)
+        for run in sweep.train(wanted, store, data_dir, weights=True, **on):
             answers.on_test(run, data_dir)
+            if reading.training_mode:
+                mode.on_test(run, data_dir)
     return recorded(names, params, store, data_dir)
 
 
@@ -88,13 +94,13 @@ def recorded(names: Sequence[str], params: dict, store: Store, data_dir: Path | 
 def whole(name: str, params: dict, store: Store) -> tuple[list[Run], list[Run]] | None:
     """Return a reading's searches and what it takes to the test images, or None unless all of it is there.
 
-    In training mode the weights are asked themselves; else the answers that were kept.
+    That is the answers that were kept; in training mode those, or the weights themselves.
     """
     reading = READINGS[name]
     searched = store.whole(searches(reading, params))
     tested = searched and store.whole(retrainings(reading, searched, params))
-    asked = [run.has_weights if reading.training_mode else record.TEST in run.record["files"] for run in tested]
-    return (searched, tested) if asked and all(asked) else None
+    told = [mode.can_tell(run) if reading.training_mode else record.TEST in run.record["files"] for run in tested]
+    return (searched, tested) if told and all(told) else None
 
 
 def values(name: str, searched: list[Run], tested: list[Run], data_dir: Path | str, split_seed: int) -> pd.DataFrame:
@@ -108,8 +114,7 @@ def values(name: str, searched: list[Run], tested: list[Run], data_dir: Path | s
     epochs = two["best_epoch"] if reading.tested == "search" else two["epochs"]
     two = two.assign(epochs=epochs, model=two["model"].map(paper.paper_name)).rename(columns=TEST)
     if reading.training_mode:
-        said = {run.folder.name: mode.in_training_mode(run, data_dir) for run in tested if run.has_weights}
-        two = two[two["run"].isin(said)]
+        said = {run.folder.name: mode.scores(mode.predictions(run, data_dir)) for run in tested}
         two = two.assign(**{score: [said[run][i] for run in two["run"]] for i, score in enumerate(SCORES[1:])})
     both = pd.concat([one.assign(table="I"), two.assign(table="II")])
     return both.assign(reading=name)[COLUMNS].reset_index(drop=True)
