@@ -115,8 +115,7 @@ class _Resolver:
     def paragraph(self, content: list, to: str) -> dict | list | None:
         """Number an equation; set a list of code, which no hyphen breaks, ragged."""
         if to == "typst" and json.dumps(content).count('"t": "Code"') > 3:
-            ragged = RawBlock(to, "#[#set par(justify: false)"), Para(walk(content, self, to, {})), RawBlock(to, "]")
-            return list(ragged)
+            return [RawBlock(to, "#[#set par(justify: false)"), Para(content), RawBlock(to, "]")]
         return self.equation(content, to)
 
     def equation(self, content: list, to: str) -> dict | None:
