@@ -340,7 +340,7 @@ def test_numbers_are_written_as_their_language_does(value, digits, language, sig
 
 
 def test_numeric_columns_are_told_from_names_and_dashes():
-    assert looks_numeric(["1,204", "0.217 ± 0.002", "—", "−0,5 [−1, 0]", "92 %"])
+    assert looks_numeric(["1,204", "0.217 ± 0.002", "—", "−0,5 [−1, 0]", "92 %", "−1.50 … +0.24"])
     assert not looks_numeric(["CNN3-512-0.1", "1"]) and not looks_numeric(["—", ""])
 
 
