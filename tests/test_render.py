@@ -216,6 +216,17 @@ def test_a_table_taller_than_a_page_is_set_smaller_and_stays_above_the_foot():
     assert heights["0. A"] > heights["89. "] > 60  # points from the lower edge, where the foot is
 
 
+def test_a_word_that_nothing_breaks_has_the_room_that_it_needs():
+    said, hashed = "A long sentence that can go on in the next line, whatever ran beside it", "e" + "0" * 63
+    rows = pd.DataFrame({"what": [said], "sum": [hashed]})
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(shown(Table(rows, "tab-x", "One.", wide=True))))
+    starts = []
+    for page in PdfReader(BytesIO(pdf)).pages:
+        page.extract_text(visitor_text=lambda text, cm, tm, *_: hashed in text and starts.append(tm[4] or cm[4]))
+    assert len(starts) == 1
+    assert starts[0] + 64 * 4.5 <= (210 - 17) / 25.4 * 72  # points: digits half as wide as 9 pt, to A4's right margin
+
+
 def test_no_line_begins_with_a_percent_sign():
     said = " ".join(f"{'so' * (n % 7)} {n / 7:.1f} %" for n in range(300))
     lines = "\n".join(pages(notebook(markdown(said)))).splitlines()
