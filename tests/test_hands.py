@@ -236,8 +236,9 @@ def test_each_table_links_to_its_notebook_and_its_data_and_names_its_runs(execut
     ]
     runs_of = {
         name: page.select_one(f"#{name} .source").get_text().replace("\u00a0", " ")
-        for name in ("tab-scores", "tab-one")
+        for name in ("tab-scores", "tab-one", "tab-runs")
     }
+    assert runs_of["tab-runs"].endswith("data/tab-runs.csv")  # its own rows are their names
     assert runs_of["tab-scores"].endswith("3 runs, Table IV") and runs_of["tab-one"].endswith("· r1")
     pdf, _ = ArticlePDFExporter().from_notebook_node(nb)
     notes = [note.get_object() for sheet in PdfReader(BytesIO(pdf)).pages for note in sheet.get("/Annots", [])]

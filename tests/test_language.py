@@ -103,10 +103,10 @@ def told() -> set[str]:
     units = {part.unit for part in claims.PARTS}
     rules = {message for _, message in formulas.RULES if message.strip("{}0123456789")}
     return {
-        *heads, *read["what it is"], *environment[" "], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
+        *heads, *read["what it is"], *environment["what it is"], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
         *conclusions.SENTENCES, *OTHERS, *(reading.words for reading in readings.READINGS.values()),
         *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, tables_of.LINE,
-    } - {"", " "}  # fmt: skip
+    } - {""}  # fmt: skip
 
 
 @translated

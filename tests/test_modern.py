@@ -175,7 +175,7 @@ def test_the_averaged_weights_are_those_validated_and_the_best_are_theirs():
 
 
 def test_every_shipped_run_keeps_its_id_and_its_recipe_as_it_stands_on_disk():
-    runs = compare.every(Store(ROOT / "reports" / "reference" / "runs"))
+    runs = compare.every(Store(ROOT / "reports" / "reference" / "runs", shipped=False))
     assert len(runs) >= 15 and set(MODERN) <= set(LATER)
     for run in runs:
         written = (run.folder / RECIPE).read_text()

@@ -23,7 +23,7 @@ from fmnist_lib.commands.line import main
 from fmnist_lib.runs import checkpoint, contents, files, pack, record
 from fmnist_lib.runs.run import lock, read
 from fmnist_lib.runs.store import Store, places
-from fmnist_lib.study import answers, parameters, protocol, results, rule
+from fmnist_lib.study import answers, compare, parameters, protocol, results, rule
 from fmnist_lib.workers import sweep
 
 
@@ -56,6 +56,13 @@ def test_a_packed_run_reads_back_as_it_was_written_and_nothing_is_trained(tmp_pa
     assert first.record == read(tmp_path / "made" / RECIPE.name).record and first.folder.name == RECIPE.name
     assert answers.on_test(second).equals(read(tmp_path / "made" / OTHER.name).answers())
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_packed_is_among_every_run_and_ones_own_comes_instead(tmp_path, shipped):
+    own = write(tmp_path / "runs", torch="9.9")
+    found = {run.folder.name: run for run in compare.every(Store(tmp_path / "runs"))}
+    assert found.keys() == {RECIPE.name, OTHER.name} and found[RECIPE.name].folder == own.folder
+    assert found[OTHER.name].answers().equals(read(tmp_path / "made" / OTHER.name).answers())
 
 
 def test_where_weights_are_asked_a_shipped_run_counts_by_its_answers_alone(tmp_path, shipped):

@@ -216,6 +216,38 @@ def test_a_table_taller_than_a_page_is_set_smaller_and_stays_above_the_foot():
     assert heights["0. A"] > heights["89. "] > 60  # points from the lower edge, where the foot is
 
 
+def test_a_word_that_nothing_breaks_has_the_room_that_it_needs():
+    said, hashed = "A long sentence that can go on in the next line, whatever ran beside it", "e" + "0" * 63
+    rows = pd.DataFrame({"what": [said], "sum": [hashed]})
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(shown(Table(rows, "tab-x", "One.", wide=True))))
+    starts = []
+    for page in PdfReader(BytesIO(pdf)).pages:
+        page.extract_text(visitor_text=lambda text, cm, tm, *_: hashed in text and starts.append(tm[4] or cm[4]))
+    assert len(starts) == 1
+    assert starts[0] + 64 * 4.5 <= (210 - 17) / 25.4 * 72  # points: digits half as wide as 9 pt, to A4's right margin
+
+
+def test_no_line_begins_with_a_percent_sign():
+    said = " ".join(f"{'so' * (n % 7)} {n / 7:.1f} %" for n in range(300))
+    lines = "\n".join(pages(notebook(markdown(said)))).splitlines()
+    assert sum("%" in line for line in lines) > 40 and not [line for line in lines if line.strip().startswith("%")]
+
+
+def test_a_list_of_code_is_set_ragged_and_keeps_its_references():
+    listed = ", ".join(f"`value_{n} = {n}`" for n in range(40))
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(markdown(f"{listed}, see [this](#fig-a).")))
+    gaps, text = [], ""
+    for page in PdfReader(BytesIO(pdf)).pages:
+
+        def stretched(operator, operands, *_):
+            if operator == b"TJ":
+                gaps.extend(-float(shift) for shift in operands[0] if isinstance(shift, int | float))
+
+        text += page.extract_text(visitor_operand_before=stretched)
+    assert "value_39" in text and "see Figure" in text.replace("\u00a0", " ")
+    assert max(gaps) < 100  # thousandths of the letters' size; in a justified paragraph each gap of its own is wider
+
+
 @pytest.mark.parametrize("exporter", [ArticleHTMLExporter, ArticlePDFExporter])
 def test_a_rebuild_gives_the_same_bytes(exporter):
     first, second = (exporter().from_notebook_node(notebook())[0] for _ in range(2))
@@ -319,7 +351,7 @@ def test_numbers_are_written_as_their_language_does(value, digits, language, sig
 
 
 def test_numeric_columns_are_told_from_names_and_dashes():
-    assert looks_numeric(["1,204", "0.217 ± 0.002", "—", "−0,5 [−1, 0]", "92 %"])
+    assert looks_numeric(["1,204", "0.217 ± 0.002", "—", "−0,5 [−1, 0]", "92 %", "−1.50 … +0.24"])
     assert not looks_numeric(["CNN3-512-0.1", "1"]) and not looks_numeric(["—", ""])
 
 

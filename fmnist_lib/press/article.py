@@ -69,7 +69,7 @@ def _source(block: dict, notebook: str, labels: dict[str, str], language: str) -
     names = block.get("runs", [])
     if len(names) > 2 and RUNS in labels and block["label"] != RUNS:
         links.append(f"{tr('{} runs', language).format(len(names))}, [{labels[RUNS]}](#{RUNS})")
-    else:
+    elif block["label"] != RUNS:  # which names its runs itself
         links += [f"`{name}`" for name in names]
     return " · ".join(links)
 
@@ -135,7 +135,8 @@ def _grid(table) -> dict:
         for cell, column in zip(reversed(row), reversed(columns), strict=False):
             cell["numeric"] = cell["columns"] == 1 and looks_numeric(column)
     longest = [max(map(len, column), default=0) for column in columns]
-    return {"kind": "table", "heads": rows[:heads], "rows": rows[heads:], "longest": longest}
+    wraps = [len(text := max(column, key=len, default="")) > 30 and " " in text for column in columns]
+    return {"kind": "table", "heads": rows[:heads], "rows": rows[heads:], "longest": longest, "wraps": wraps}
 
 
 def _cell(cell) -> dict:

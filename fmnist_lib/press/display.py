@@ -48,7 +48,7 @@ def numbered(kind: str, count: int, language: str | None = None) -> str:
 
 def looks_numeric(texts: list[str]) -> bool:
     """Tell whether a column's texts are numbers, with signs, intervals, %, or dashes for the missing."""
-    letters = re.compile(r"[^\s\d.,:;±+−–—%×·/()\[\]<>≤≥≈-]")
+    letters = re.compile(r"[^\s\d.,:;…±+−–—%×·/()\[\]<>≤≥≈-]")
     return any(re.search(r"\d", text) for text in texts) and not any(map(letters.search, texts))
 
 

@@ -46,7 +46,10 @@ def numbers_as_text(found: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
         columns[head, "paper"] = [number(value, digits) for value in rows["paper"]]
         columns[head, "mean"] = [number(value, digits + (name == "epoch")) for value in rows["mean"]]
         ends = zip(rows["least"], rows["most"], strict=True)
-        columns[head, "one more run"] = [f"{number(low, digits)} … {number(high, digits)}" for low, high in ends]
+        columns[head, "one more run"] = [
+            f"{number(low, digits)} … {number(high, digits)}" if n > 1 else "—"
+            for (low, high), n in zip(ends, rows["n"], strict=True)
+        ]
         columns[head, "t"] = [number(value, 1, sign="+") for value in rows["t"]]
     columns["", "n"] = [str(n) for n in rows["n"]]
     return pd.DataFrame(columns, index=rows.index.rename("Model"))

@@ -94,7 +94,7 @@ class _Resolver:
 
     def __call__(self, kind: str, content, to: str, meta: dict):
         if kind in ("Para", "Math"):
-            return (self.equation if kind == "Para" else self.math)(content, to)
+            return (self.paragraph if kind == "Para" else self.math)(content, to)
         change = {"Header": self.header, "Link": self.link, "Image": self.link}.get(kind)
         return change(*content) if change else None
 
@@ -111,6 +111,12 @@ class _Resolver:
         self.targets.add(attributes[0])
         self.sections.append({"level": depth, "id": attributes[0], "words": stringify(words)})
         return Header(depth + 1, attributes, words)
+
+    def paragraph(self, content: list, to: str) -> dict | list | None:
+        """Number an equation; set a list of code, which no hyphen breaks, ragged."""
+        if to == "typst" and json.dumps(content).count('"t": "Code"') > 3:
+            return [RawBlock(to, "#[#set par(justify: false)"), Para(content), RawBlock(to, "]")]
+        return self.equation(content, to)
 
     def equation(self, content: list, to: str) -> dict | None:
         """Give a display formula that ends with {#eq-…} its number."""

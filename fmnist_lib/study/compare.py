@@ -10,7 +10,7 @@ from fmnist_lib import UserError
 from fmnist_lib.recipe import parse
 from fmnist_lib.runs.record import RECORD
 from fmnist_lib.runs.run import Run, read
-from fmnist_lib.runs.store import Store
+from fmnist_lib.runs.store import Store, places
 from fmnist_lib.study import results
 
 
@@ -20,11 +20,10 @@ def every(*stores: Store) -> list[Run]:
     Runs that are damaged or unfinished are left out.
     """
     found = {}
-    folders = [folder for store in stores for folder in (*store.shipped, store.folder) if folder.exists()]
-    for place in (place for folder in folders for place in sorted(folder.iterdir(), key=lambda place: place.name)):
-        if not place.name.startswith(".") and (place / RECORD).exists():
-            with contextlib.suppress(UserError):
-                found[place.name] = read(place)
+    folders = [folder for store in stores for folder in (*store.shipped, store.folder)]
+    for place in (place for folder in folders for place in places(folder, RECORD)):
+        with contextlib.suppress(UserError):
+            found[place.name] = read(place)
     return list(found.values())
 
 

@@ -148,7 +148,7 @@ def environment(frame: pd.DataFrame) -> pd.DataFrame:
         ("Newest run", newest(frame) or "–"),
         ("Training, process hours by the clock, whatever ran beside", frame["seconds"].sum() / 3600),
     ]
-    return pd.DataFrame(rows, columns=[" ", "value"])
+    return pd.DataFrame(rows, columns=["what it is", "value"])
 
 
 def each(frame: pd.DataFrame, name: str) -> str:
