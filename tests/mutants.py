@@ -71,7 +71,7 @@ def tried(mutant: Mutant) -> int:
         os.chdir(folder)
         os.environ["PYTHONPATH"] = sys.path[0] = str(folder)
         signal.signal(signal.SIGALRM, too_long)
-        signal.alarm(SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, SECONDS, 60)  # and again, in what tidies up after the test
         with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
             import pytest
 

@@ -122,6 +122,7 @@ def test_a_sweep_on_two_workers_gives_the_bits_of_one_process_and_says_how_far_i
     assert before == {recipe: store.find(recipe).record["finished"] for recipe in RECIPES}
 
 
+@pytest.mark.long
 def test_a_cluster_on_this_machine_gives_the_same_bits_and_leaves_no_process(tmp_path, alone):
     before = others()
     sweep.train(RECIPES[:2], Store(tmp_path), cluster="local", workers=1)
@@ -307,6 +308,7 @@ def test_a_recipe_that_fails_is_told_with_its_worker_and_cause_and_the_others_go
     assert re.search(rf"Failed: {BAD.name}: on (one|two) ", said) and "0 running, 1 failed" in said
 
 
+@pytest.mark.long
 def test_a_worker_killed_in_mid_run_is_replaced_by_another_and_none_is_trained_twice(tmp_path, alone):
     store, begins = Store(tmp_path), Store(tmp_path).place(LONG)
     with scheduler(tmp_path) as (address, _), joined(address, "victim") as victim:
@@ -345,6 +347,7 @@ def live(*_):
     return {"pid": os.getpid()}
 
 
+@pytest.mark.long
 def test_when_the_scheduler_dies_it_is_said_and_the_same_command_goes_on(tmp_path, alone):
     store = Store(tmp_path)
     with scheduler(tmp_path) as (address, killed), joined(address, "one"):
