@@ -342,7 +342,7 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
     }
     assert labels >= {"tab-cross-validation", "fig-cross-validation", "tab-search", "fig-search", "fig-tradeoff"}
     assert READINGS["training_mode"].words in outputs["report-80"].data["text/html"]
-    assert labels >= {"tab-beyond", "fig-beyond"} and "goes furthest with shifts" in outputs["report-94"].data
+    assert labels >= {"tab-ladder", "fig-ladder"} and "goes furthest with shifts" in outputs["report-94"].data
     assert "n = 3" in outputs["report-rule"].data and "With 3 seeds" in outputs["report-seeds"].data
 
 
