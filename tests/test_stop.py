@@ -44,6 +44,12 @@ report.NOTEBOOKS = ("sweep",)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(line.main(sys.argv[1:]))
 """
+
+
+def long(value):
+    return pytest.param(value, marks=pytest.mark.long)
+
+
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="POSIX signals")
 SECONDS = 10  # about two on a free machine, most of them for PyTorch to be unloaded
 
@@ -95,7 +101,9 @@ def kept(place):
 
 @posix
 @pytest.mark.slow
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda blow: blow.name)
+@pytest.mark.parametrize(
+    "blow", [long(signal.SIGINT), long(signal.SIGTERM), signal.SIGKILL], ids=lambda blow: blow.name
+)
 def test_a_sweep_that_is_stopped_takes_its_processes_along_and_keeps_what_is_finished(tmp_path, data_dir, blow):
     script, place = tmp_path / "train.py", tmp_path / "runs"
     script.write_text(SWEEP.format(place=str(place), data=str(data_dir)))
@@ -177,7 +185,7 @@ def test_sigterm_stops_the_command_as_ctrl_c_does(monkeypatch, capsys, handler):
 
 @posix
 @pytest.mark.slow
-@pytest.mark.parametrize("blow", ["SIGTERM", "Ctrl-C", "kernel killed"])
+@pytest.mark.parametrize("blow", [long("SIGTERM"), "Ctrl-C", long("kernel killed")])
 def test_a_report_stopped_in_training_says_how_to_go_on_and_leaves_no_process(tmp_path, blow):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".lock").touch()  # by which it is known as a report's folder

@@ -160,6 +160,7 @@ def test_a_run_killed_at_random_moments_goes_on_and_ends_in_the_same_bits(tmp_pa
 
 @needs_processes
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_hammer_of_random_kills_leaves_twelve_runs_as_undisturbed_ones():
     line = [sys.executable, ROOT / "tests" / "hammer.py", "--seconds", "15", "--processes", "4"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=1200)
