@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ IMPORTED += " nbconvert pypandoc typst hypothesis pytest PIL.Image babel.numbers
 PYTEST = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
 FAILED = 1  # pytest's exit status where a test failed; any other but 0 says that the tests did not run
 SECONDS = 300  # for the tests of one change
+FORKS = multiprocessing.get_context("forkserver")
 
 
 @dataclass(frozen=True)
@@ -62,29 +63,33 @@ def copy(folder: Path):
             (folder / path.name).symlink_to(path.resolve())
 
 
+def tested(folder: Path, tests: str):
+    """Run these tests of the copy, and end with pytest's exit status; to be called in a process of its own."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ["PYTHONPATH"] = sys.path[0] = str(folder)
+    with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
+        import pytest
+
+        status = int(pytest.main([*PYTEST, *shlex.split(tests)]))
+    library = sys.modules.get("fmnist_lib")
+    wrong = library is None or not Path(library.__file__).is_relative_to(folder)
+    os._exit(99 if wrong else status)  # whatever threads the tests have left
+
+
 def tried(mutant: Mutant) -> int:
-    """Return pytest's exit status on a copy with this change; to be called in a process of its own."""
-    with tempfile.TemporaryDirectory() as place:
+    """Return pytest's exit status on a copy with this change; -9 for tests that take too long, which says nothing."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         copy(folder := Path(place).resolve())
         changed = folder / mutant.file
         changed.write_text(changed.read_text("utf-8").replace(mutant.before, mutant.after), "utf-8")
-        os.chdir(folder)
-        os.environ["PYTHONPATH"] = sys.path[0] = str(folder)
-        signal.signal(signal.SIGALRM, too_long)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS, 60)  # and again, in what tidies up after the test
-        with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
-            import pytest
-
-            status = int(pytest.main([*PYTEST, *shlex.split(mutant.tests)]))
-        signal.alarm(0)
-        library = sys.modules.get("fmnist_lib")
-        wrong = library is None or not Path(library.__file__).is_relative_to(folder)
-        return 99 if wrong else status
-
-
-def too_long(*_):
-    """Fail the test that is running."""
-    raise TimeoutError(f"more than {SECONDS} s")
+        process = FORKS.Process(target=tested, args=(folder, mutant.tests))
+        process.start()
+        process.join(SECONDS)
+        with contextlib.suppress(ProcessLookupError):  # it and what it has started
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+        return process.exitcode
 
 
 def told(mutant: Mutant, status: int, unchanged: bool) -> bool:
@@ -102,10 +107,10 @@ def main(words: list[str]) -> int:
         print(*(f"stale: {m.file}: {m.before!r} ({m.what})" for m in stale), sep="\n")
         return 1
     unchanged = [Mutant("nothing", "tests/mutants.py", "", "", tests) for tests in {m.tests for m in mutants}]
-    began, context = time.monotonic(), multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(IMPORTED.split())
+    began = time.monotonic()
+    FORKS.set_forkserver_preload(IMPORTED.split())
     os.environ |= {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
-    with ProcessPoolExecutor(os.cpu_count(), context, max_tasks_per_child=1) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         statuses = tqdm(pool.map(tried, mutants + unchanged), total=len(mutants + unchanged), mininterval=5)
         found = zip(mutants + unchanged, statuses, strict=True)
         bad = [mutant for mutant, status in found if told(mutant, status, mutant in unchanged)]
