@@ -304,7 +304,7 @@ def shown(cell, names):
     exec(compile(ast.Module([last], []), cell.id, "exec"), names)
 
 
-def said(reports, data_dir, monkeypatch):
+def said(reports, data_dir, monkeypatch, study=None):
     """Run the report's cells that rest on other studies, with what is shipped there; return what each shows."""
     monkeypatch.setattr(pack, "REPORTS", reports)
     first = [f"report-{n}" for n in ("01", "02", "03", "04", "05", "06")]
@@ -316,6 +316,7 @@ def said(reports, data_dir, monkeypatch):
         names |= KIND if name == "report-01" else {}
         if name == "report-02":
             names["params"] |= {"runs_dir": str(reports / "none")}
+    names["study"] = study or names["study"]
     return {name: shown(cells[name], names) for name in wanted}
 
 
@@ -328,7 +329,10 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
     trained, data_dir, tmp_path, monkeypatch
 ):
     packing.add(Store(trained, shipped=False), tmp_path / "reports" / "all" / "records.zip")
-    outputs = said(tmp_path / "reports", data_dir, monkeypatch)
+    recipe = protocol.search(WINNER, protocol.DEFAULTS | KIND | {"epochs": 9}, 0)
+    write(tmp_path, recipe, np.random.default_rng(0))
+    runs = Store(tmp_path, shipped=False).whole([recipe])
+    outputs = said(tmp_path / "reports", data_dir, monkeypatch, protocol.Study(grid=runs, searched=runs))
     expected = {heading for some in HEADINGS.values() for heading in some} | {"Over seeds, and other studies"}
     assert set(headings(outputs)) == expected
     labels = {output.metadata["fmnist"]["label"] for output in outputs.values() if isinstance(output, (Figure, Table))}
@@ -343,6 +347,10 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
     assert labels >= {"tab-cross-validation", "fig-cross-validation", "tab-search", "fig-search", "fig-tradeoff"}
     assert READINGS["training_mode"].words in outputs["report-80"].data["text/html"]
     assert labels >= {"tab-ladder", "fig-ladder"} and "goes furthest with shifts" in outputs["report-94"].data
+    assert "; of 1 trainings" in outputs["report-91"].data  # once, though it is in the grid and the winner's
+    for kind in (Figure, Table):  # so that the numbers go on without a gap, whichever study is not there
+        counts = [output.metadata["fmnist"]["count"] for output in outputs.values() if isinstance(output, kind)]
+        assert counts[:3] == list(range(counts[0], counts[0] + 3)) and not any(counts[3:])
     assert "n = 3" in outputs["report-rule"].data and "With 3 seeds" in outputs["report-seeds"].data
 
 
