@@ -89,7 +89,7 @@ def test_the_reference_is_what_its_records_give(capsys):
     assert {"report.html", "report.pdf", "picture fig-loss", "table 1 in README.md", "table 2 in LEEME.md"} <= names
 
 
-@pytest.mark.slow
+@pytest.mark.long  # the whole report of test_command is verified by executing it too
 def test_a_report_made_from_records_is_verified_whole_by_executing_it_again(tmp_path, monkeypatch):
     folder = laid_out(tmp_path)
     notebook, data = verify.executed(folder, reference.records(folder)[1])
