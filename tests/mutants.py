@@ -22,7 +22,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("fmnist_lib", "tests", "notebooks")  # the rest is linked
+COPIED = ("fmnist_lib", "tests", "notebooks", "params")  # the rest is linked
 # Not papermill: its entry point would import this library before the copy is there.
 IMPORTED = "torch torch._dynamo pandas scipy.stats statsmodels.stats.weightstats matplotlib.pyplot seaborn numba"
 IMPORTED += " nbconvert pypandoc typst hypothesis pytest PIL.Image babel.numbers"  # once, before the forks
