@@ -216,6 +216,32 @@ def test_a_table_taller_than_a_page_is_set_smaller_and_stays_above_the_foot():
     assert heights["0. A"] > heights["89. "] > 60  # points from the lower edge, where the foot is
 
 
+def test_a_column_s_table_has_its_caption_above_it_wherever_the_column_ends():
+    cells = []
+    for n in range(24):
+        rows = pd.DataFrame({"model": [f"M{n}R{i}." for i in range(6)], "n": range(6)})
+        cells += [markdown("word " * 23 * (n % 5 + 1)), shown(Table(rows, f"tab-{n}", f"Rows{n}."))]
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(*cells))
+    places = {}
+    for sheet, page in enumerate(PdfReader(BytesIO(pdf)).pages):
+
+        def note(text, cm, tm, *_, sheet=sheet):
+            column = (tm[4] or cm[4]) > 105 / 25.4 * 72  # points, of A4's half
+            places.update({word: (sheet, column) for word in re.findall(r"Rows\d+\.|M\d+R0\.", text)})
+
+        page.extract_text(visitor_text=note)
+    assert len(places) == 48 and len(set(places.values())) > 6
+    assert [n for n in range(24) if places[f"Rows{n}."] != places[f"M{n}R0."]] == []
+
+
+def test_what_floats_comes_before_the_next_section():
+    cells = [shown(curve(f"fig-{n}", wide=True)) for n in range(9)]
+    text = pages(notebook(*cells, markdown("## Later\n\nIts text.")))
+    [later] = [sheet for sheet, page in enumerate(text) if "LATER" in page]
+    where = [sheet for sheet, page in enumerate(text) for _ in re.findall(r"Figure \d+\. Loss", page)]
+    assert len(where) == 11 and min(where) < later and max(where) <= later
+
+
 def test_a_word_that_nothing_breaks_has_the_room_that_it_needs():
     said, hashed = "A long sentence that can go on in the next line, whatever ran beside it", "e" + "0" * 63
     rows = pd.DataFrame({"what": [said], "sum": [hashed]})
