@@ -288,6 +288,29 @@ def test_a_number_of_the_paper_is_inside_where_one_more_run_should_lie():
     assert len(found) == 9 and found.loc[found["model"] == "ANN-Juan", "inside"].isna().all()
 
 
+def test_the_winners_epoch_which_both_tables_give_counts_once():
+    rows = [("search", m, seed) for m in TABLE_1 for seed in range(4)] + [
+        ("retraining", m, seed) for m in TABLE_2 for seed in range(4)
+    ]
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rows, columns=["role", "model", "weights_seed"]).assign(status="finished", kernels="torch")
+    frame["run"] = [f"run-{i}" for i in range(len(frame))]
+    for name in ("device", "precision", "torch", "capability", "variables"):
+        frame[name] = "x"
+    for name in ("best_epoch", "epochs", "best_val_loss", "test_loss", "best_val_accuracy", "test_accuracy"):
+        frame[name] = rng.normal(15, 1, len(frame))
+    found = certainty.among(frame)
+    assert len(found) == 45 and found["inside"].notna().sum() == 44
+    uncounted = found[found["inside"].isna()].iloc[0]
+    assert (uncounted["table"], uncounted["model"], uncounted["score"]) == ("II", "CNN3-512-0.1", "epoch")
+
+
+@pytest.mark.parametrize(("seeds", "decides"), [(8, False), (9, True)])
+def test_a_p_value_that_no_effect_could_bring_below_the_level_is_no_opinion(seeds, decides):
+    effect = pd.Series(np.linspace(1, 2, seeds))
+    assert opinions._by_p(stats.sign_test(effect), effect, 0.0, 1 - 0.05 / 12) == ("+" if decides else "")
+
+
 def test_from_one_seed_or_seeds_alike_no_number_is_near_or_far():
     for n in (1, 3):
         found = certainty.numbers(scores_of("CNN-Nahuel", [18.0] * n, [0.23] * n, [92.0] * n), TABLE_2)

@@ -183,7 +183,7 @@ def test_the_papers_own_effects_are_those_of_its_tables():
         "S1": [92.44 - 92.38, 92.44 - 92.15, 92.44 - 92.10, 92.44 - 91.95],
         "S2": [92.44 - (92.38 + 92.15 + 92.10 + 91.95 + 91.72) / 5],
         "S3": [0.217 - (0.214 + 0.228 + 0.213 + 0.214 + 0.238) / 5, 13 - (17 + 16 + 15 + 11 + 14) / 5],
-        "S6": [92.44 - 90.89],
+        "S6": [np.nan],  # 92.44 is the search's, 90.89 the retraining's
         "S8": [90.89 - 89.26, 90.11 - 89.26],
         "S9": [90.89 - 89.26, 90.11 - 89.26],
         "S10": [13 - 28, 19 - 28],
@@ -194,7 +194,7 @@ def test_the_papers_own_effects_are_those_of_its_tables():
         "P5": [1.0],
     }
     for name, values in expected.items():
-        assert paper_says[name] == pytest.approx(values), name
+        assert paper_says[name] == pytest.approx(values, nan_ok=True), name
     for name in ("S4", "S5", "S11", "S12"):  # it gives no number
         assert np.isnan(paper_says[name]).all()
     assert (table["n"] == 0).all() and set(table["verdict"]) == {"not judged: 0 of 10 seeds", *claims.UNJUDGED.values()}

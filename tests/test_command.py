@@ -206,10 +206,9 @@ QUICK = [
     {"epochs": 49},
     {"k": [3]},
     {"train_images": 10_000},
-    {"p": [0.1, 0.2, 0.25]},
-    {"padding": "same"},
-    {"folds": 6},
+    {"n": [16, 128, 256]},
 ]
+ELSE = [{"p": [0.1, 0.2, 0.25]}, {"padding": "same"}, {"folds": 6}, {"retrain_seed": 0}, {"epochs": 51}]
 
 
 @pytest.mark.parametrize("changed", QUICK, ids=str)
@@ -218,6 +217,13 @@ def test_whatever_is_not_the_papers_protocol_in_full_is_stamped_quick(changed):
     assert "QUICK RUN" in protocol.stamp(PAPERS | changed)
     speak("es")
     assert "CORRIDA RÁPIDA" in sentence(protocol.STAMP, **protocol.stamped(PAPERS | changed))
+
+
+@pytest.mark.parametrize("changed", ELSE, ids=str)
+def test_what_is_as_large_as_the_papers_protocol_and_another_is_stamped_so(changed):
+    assert protocol.stamp(PAPERS | changed).startswith("Another protocol than the paper's")
+    speak("es")
+    assert "Otro protocolo" in sentence(protocol.STAMP, **protocol.stamped(PAPERS | changed))
 
 
 def test_more_seeds_are_still_the_papers_protocol():

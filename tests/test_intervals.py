@@ -81,14 +81,17 @@ def test_a_waterfall_steps_down_from_the_first_total_to_the_last():
 
 
 def test_a_specification_curve_has_a_dot_a_number_and_a_dot_a_choice():
-    rows = [("default", "II", s, 3.0) for s in ("epoch", "loss", "accuracy")] + [("mode", "II", "loss", 0.4)]
-    weighed = pd.DataFrame(rows, columns=["reading", "table", "score", "t"])
-    fig = specification(
-        plt.figure(figsize=(7, 4)), weighed, ["mode", "default"], {"mode": ["x", "y"], "default": []}, 2
-    )
+    rows = [("default", "II", s, 3.0, 2.0) for s in ("epoch", "loss", "accuracy")] + [("mode", "II", "loss", 0.4, 4.0)]
+    weighed = pd.DataFrame(rows, columns=["reading", "table", "score", "t", "limit"])
+    fig = specification(plt.figure(figsize=(7, 4)), weighed, ["mode", "default"], {"mode": ["x", "y"], "default": []})
     fig.draw_without_rendering()
     above, below = fig.axes
     assert sorted(round(x) for x in dots(above)) == [0, 1, 1, 1]
+    heights = [y for drawn in above.collections for y in drawn.get_offsets().data[:, 1]]
+    assert sorted(heights) == pytest.approx([0.1, 1.5, 1.5, 1.5])  # of the band, whose edge is at 1
+    assert above.patches[0].get_window_extent().height == pytest.approx(
+        np.ptp(above.transData.transform([(0, -1), (0, 1)])[:, 1])
+    )
     assert [list(line.get_ydata()) for line in below.lines if line.get_marker() == "o"] == [[0, 1], []]
 
 

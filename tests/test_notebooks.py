@@ -80,12 +80,14 @@ def test_the_article_of_a_notebook_that_trains_or_reports_carries_its_stamp_and_
 
 
 def numbered(name):
-    """Return the label and the number, as one writes them, of each figure and table that a notebook shows."""
+    """Return the label and the number, as one writes them, of each figure and table that a notebook numbers itself."""
     for cell in code(name):
         for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Figure", "Table"):
                 given = {word.arg: word.value for word in node.keywords} | dict(enumerate(node.args))
-                count = ast.literal_eval(given.get("number") or given[4])
+                if (number := given.get("number") or given.get(4)) is None:
+                    continue  # the report numbers what it takes of other studies in the order it comes
+                count = ast.literal_eval(number)
                 yield given[1].value, f"{node.func.id} {roman(count) if node.func.id == 'Table' else count}"
 
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 import torch
 import torch.nn.functional as F
-from test_tables_stats import ENVIRONMENT, scored
+from test_tables_stats import ENVIRONMENT, images_of, scored, trained
 
 from fmnist_lib import models
 from fmnist_lib.commands import pack as packing
@@ -179,6 +179,26 @@ def test_a_reading_in_training_mode_trains_what_is_shipped_without_it_once_more_
 
 
 # The weighing
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("default", ["CNN3-512-0.1"]),
+        ("all_images", ["CNN3-512-0.1", "CNN-Nahuel", "ANN-Juan"]),
+        ("no_padding", ["CNN3-512-0.1"]),
+        ("nahuel_k5", []),
+    ],
+)
+def test_an_epoch_counts_in_table_two_only_where_it_is_new(tmp_path, name, told):
+    retrained = [
+        trained(tmp_path, model, 1000, keep="last") for model in ("CNN3-512-0.1", "CNN-Nahuel", "ANN-Juan-0.1")
+    ]
+    for run in retrained:
+        run.attach(record.TEST, contents.pack_answers(images_of(0.9)))
+    rows = weighing.values(name, [trained(tmp_path, "CNN3-512-0.1")], retrained, "", 42)
+    two = rows[rows["table"] == "II"].set_index("model")["epoch"]
+    assert sorted(two[two.isna()].index) == sorted(told) and len(two) == 3
 
 
 def found(**readings):

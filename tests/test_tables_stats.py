@@ -260,6 +260,25 @@ def test_what_a_training_costs_is_counted_from_the_network_and_the_images_it_saw
     assert table["accuracy"] == pytest.approx(80.0)
 
 
+def test_a_mean_over_seeds_has_students_interval_and_ann_juans_cost_is_that_of_each_seeds_rate(tmp_path):
+    accuracies = {
+        ("0.1", 0): 0.89,
+        ("0.25", 0): 0.90,
+        ("0.1", 1): 0.91,
+        ("0.25", 1): 0.90,
+        ("0.1", 2): 0.8,
+        ("0.25", 2): 0.7,
+    }
+    found = [scored(tmp_path, f"ANN-Juan-{p}", seed, accuracy=a) for (p, seed), a in accuracies.items()]
+    row = tables.cost(results.frame(found), 10_000).set_index("model").loc["ANN-Juan-0.1"]
+    low, high = scipy.stats.t.interval(0.95, 2, np.mean([89, 91, 80]), scipy.stats.sem([89, 91, 80]))
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    frame = results.frame(found).assign(best_epoch=[10, 20, 30, 40, 50, 60])
+    assert list(tables.spent(frame).index) == ["ANN-Juan"]
+    one = tables.cost(frame[frame["best_epoch"] == 10], 10_000)["teraflop"].item() / 10
+    assert tables.spent(frame).loc["ANN-Juan", "teraflop"] == pytest.approx(one * (20 + 30 + 50) / 3)
+
+
 def test_what_a_training_costs_is_that_of_the_network_in_its_readings_and_of_searches_alone(tmp_path):
     nahuel = trained(tmp_path, "CNN-Nahuel", nahuel_k=5, padding="same")
     again = trained(tmp_path, "CNN-Nahuel", 1000, keep="last")

@@ -46,6 +46,13 @@ def test_test_accuracies_are_the_retrainings_and_missing_where_there_is_none():
     assert table()["test"].dropna().to_dict() == again.to_dict() and table()["test"].isna().sum() == 15 - len(again)
 
 
+def test_a_test_accuracy_of_those_seeds_alone_in_which_it_won_is_none_of_its_mean():
+    second = FRAME[FRAME["role"] == "search"].assign(seed=1, split_seed=43)
+    again = FRAME[(FRAME["role"] == "retraining") & (FRAME["model"] == "CNN3-512-0.1")].assign(seed=1, split_seed=43)
+    systems = tradeoff.systems(pd.concat([FRAME, second, again]), MEASURED, 10_000).set_index("model")
+    assert systems["test"].notna().sum() == 1 and systems["test"].notna()["CNN3-512-0.1"]
+
+
 @given(POINTS)
 def test_the_front_is_what_a_sweep_from_the_cheapest_finds(points):
     frame = pd.DataFrame(points, columns=["cost", "accuracy"])

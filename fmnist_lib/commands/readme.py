@@ -17,8 +17,8 @@ from fmnist_lib.study.protocol import Study
 PAGES = {"README.md": "en", "LEEME.md": "es"}
 TESTED = {"cnn": protocol.WINNER, "nahuel": "CNN-Nahuel", "ann": "ANN-Juan"}
 FOUND = (
-    "Of the {models} networks that the paper compares, its winner {winner} is right on {cnn[accuracy]:.2f} % of the "
-    "test images (in the paper {cnn[paper accuracy]:.2f} %), CNN-Nahuel on {nahuel[accuracy]:.2f} % "
+    "Of the {models} networks that the paper compares on the test images, its winner {winner} is right on "
+    "{cnn[accuracy]:.2f} % of them (in the paper {cnn[paper accuracy]:.2f} %), CNN-Nahuel on {nahuel[accuracy]:.2f} % "
     "({nahuel[paper accuracy]:.2f} %) and ANN-Juan, without convolutions, on {ann[accuracy]:.2f} % "
     "({ann[paper accuracy]:.2f} %)."
 )
@@ -43,7 +43,7 @@ def blocks(study: Study, values: dict, language: str = "en", taken: dict | None 
     told = [(protocol.STAMP, protocol.stamped(values)), (tables.LINE, tables.made(every))]
     made = re.sub(r"\\(\W)", r"\1", " · ".join(sentence(message, **given) for message, given in told))  # as bare text
     tested = {name: table2.loc[model] for name, model in TESTED.items()}
-    found = sentence(FOUND, winner=protocol.WINNER, models=len(table1), **tested)
+    found = sentence(FOUND, winner=protocol.WINNER, models=len(tested), **tested)
     found = "\n\n".join([found, *over_seeds(study, values, taken or {})])
     said = {"found": found, "table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
     shown = BENCHMARK.exists() and language == "en"

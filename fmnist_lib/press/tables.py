@@ -89,6 +89,8 @@ def claim_as_markdown(rows: pd.DataFrame) -> str:
         numbers = {name: number(row[name], digits, sign="+") for name in ("mean", "low", "high", "paper")}
         about = {"part": row["part"], "unit": row["unit"], "n": row["n"], "level": 100 * row["level"]}
         lines.append("- " + sentence(PART if row["n"] > 1 else ALONE, **numbers, **about))
+        if row["diverged"]:
+            lines[-1] += " " + sentence("Left out because a run diverged: {n} seeds.", n=row["diverged"])
         if row["seeds needed"] > 0:
             lines[-1] += " " + sentence("By the variance seen, {n} seeds would decide it.", n=row["seeds needed"])
     said = verdict(rows["verdict"].iloc[0])

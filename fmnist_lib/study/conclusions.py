@@ -8,26 +8,30 @@ import pandas as pd
 
 from fmnist_lib import data
 from fmnist_lib.study import beyond, folds, rule, search, stats, strategies, tradeoff
+from fmnist_lib.study.paper import PATIENCE
 from fmnist_lib.study.readings import READINGS
 
 Conclusion = tuple[str, dict]
 
 INSIDE = (
-    "With {n} seeds, {inside} of {of} numbers of the paper lie where one more run of this protocol should; by chance "
-    "about {chance:.0f} would not."
+    "With {n} seeds, {inside} of {of} numbers of the paper lie where one more of these runs should; by chance about "
+    "{chance:.0f} would not."
 )
 ONCE = (
     "One seed is the paper's protocol, once: it says what came out, and not how sure it is. `params/rigorous.yaml` "
     "has ten."
 )
 VERDICTS = (
-    "Of {claims} sentences and patterns that a preregistered rule looks at, {counted[reproduced]} are reproduced, "
+    "Of {claims} claims, sentences of the paper and patterns of its Table I, that a preregistered rule judges, "
+    "{counted[reproduced]} are reproduced, "
     "{counted[in sign, negligible in size]} are so in sign and negligible in size, {counted[not reproduced]} are not "
-    "reproduced, {counted[undecidable]} cannot be decided, and {rest} get no verdict (n = {n} seeds)."
+    "reproduced, {counted[undecidable]} cannot be decided, and {rest} get no verdict (n = {n} seeds, "
+    "patience {patience})."
 )
 UNJUDGED = (
-    "{claims} sentences and patterns of the paper are stated as effects, and a preregistered rule judges them over "
-    "{all} seeds of the whole protocol: from these runs (n = {n}) there are effects and no verdict."
+    "{claims} claims, sentences of the paper and patterns of its Table I, are stated as effects, and a preregistered "
+    "rule judges them over {all} seeds of the whole protocol with patience {patience}: from these runs (n = {n}) there "
+    "are effects and no verdict."
 )
 LIKELIEST = (
     "Of {readings} readings the likeliest beside the default is: {words}. Of the {numbers} numbers that it touches "
@@ -44,22 +48,22 @@ FOLDED = (
     "points, alike for all folds."
 )
 SEARCHED = (
-    "Of {count} configurations, {first[term]} explains most of the variance of accuracy ({first[share]:.0f} %). A "
-    "hierarchy ends {one[regret]:.2f} points behind the best for {hierarchy:.1f} % of what the grid costs, one at a "
-    "time {other[regret]:.2f} points for {independent:.1f} %, and random search for as much as the hierarchy "
-    "{random:.2f}: the smaller regret of the paper's two ways has {better} ({n} replays, judged on other seeds). At "
-    "full size the most accurate that was found ({leader}) is {difference:+.2f} points [{low:+.2f}, {high:+.2f}] from "
-    "the paper's configuration over {seeds} seeds."
+    "Of {count} configurations, {first[term]} explains the largest part of the variance of accuracy "
+    "({first[share]:.0f} %). A hierarchy ends {one[regret]:.2f} points behind the best for {hierarchy:.1f} % of what "
+    "the grid costs, one at a time {other[regret]:.2f} points for {independent:.1f} %, and random search for as much "
+    "as the hierarchy {random:.2f}: the smaller regret of the paper's two ways has {better} ({n} replays, judged on "
+    "other seeds). At full size the most accurate that was found ({leader}) is {difference:+.2f} points [{low:+.2f}, "
+    "{high:+.2f}] from the paper's configuration over {seeds} seeds."
 )
 TRADED = (
     "{best[model]} is {gain:.2f} points more accurate on validation than {ann[model]}, for {seconds:.1f} times the "
     "seconds, {flop:.1f} times the operations and {size:.1f} times the parameters. No system beats these for the "
-    "operations they take: {front}. Patience of {patience} would have saved {saved:.0f} % of all epochs; of {n} "
-    "trainings none would have lost more than {worst:.2f} points."
+    "operations they take: {front}. Patience of {patience} would have saved {saved:.0f} % of the epochs of {n} "
+    "trainings, none of which would have lost more than {worst:.2f} points."
 )
 SOURCES = (
-    "Of {sources} sources of chance, most of the variance of the winner's validation accuracy comes from the {most} "
-    "({share:.0f} %), least from the {least} ({little:.0f} %), {n} values each. Together they give an sd of "
+    "Of {sources} sources of chance, the largest part of the variance of the winner's validation accuracy comes from "
+    "the {most} ({share:.0f} %), least from the {least} ({little:.0f} %), {n} values each. Together they give an sd of "
     "{together:.2f} points; {seeds} seeds, in which all vary, differ by {seen:.2f}."
 )
 CLIMBED = (
@@ -82,9 +86,9 @@ def certainty(found: pd.DataFrame) -> Conclusion:
 
 def claims(judged: pd.DataFrame) -> Conclusion:
     """Conclude from the claims (`claims.judge`): verdicts are counted where the rule gave any."""
-    each = judged.drop_duplicates("id")["verdict"]
+    each = judged[judged["part"] != ""].drop_duplicates("id")["verdict"]  # what has no part has no effect
     counted = each.value_counts().reindex(rule.VERDICTS, fill_value=0)
-    values = {"claims": len(each), "n": judged["n"].max(), "all": len(rule.JUDGING_SEEDS)}
+    values = {"claims": len(each), "n": judged["n"].max(), "all": len(rule.JUDGING_SEEDS), "patience": PATIENCE}
     return (
         (VERDICTS, values | {"counted": counted, "rest": len(each) - counted.sum()})
         if counted.sum()
@@ -121,7 +125,7 @@ def searching(table: pd.DataFrame, replays: pd.DataFrame, compared: pd.DataFrame
     values |= {"first": importance[importance["term"] != "seed"].iloc[0], "random": as_much}
     values |= {"hierarchy": 100 * one["paid"], "independent": 100 * other["paid"]}
     values |= {"better": min(("hierarchy", "one at a time"), key=lambda name: ends.loc[name, "regret"])}
-    values |= {"leader": ", ".join(f"{axis} = {leader[axis]}" for axis in search.AXES)}
+    values |= {"leader": ", ".join(f"{axis} = {value}" for axis, value in search.trained_at(leader).items())}
     return SEARCHED, values | leader[["difference", "low", "high", "seeds"]].to_dict()
 
 

@@ -12,7 +12,8 @@ def opinions(judged: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Return a row a part: on which side of 0 (or of its bound) its effect is, by the rule and by other methods.
 
     Columns: id, part, n; rule, bootstrap (BCa), signs flipped, sign test, mixed model: +, − or 0 (undecided) at the
-    level of the claim's family, nan where a method does not apply; differs: which of them say something else.
+    level of the claim's family, "" where a method does not apply or, of so few seeds, cannot decide; differs: which of
+    them say something else; sign p, the exact sign test's.
     """
     rows = []
     for part in claims.PARTS:
@@ -24,7 +25,8 @@ def opinions(judged: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
         found["sign test"] = _by_p(stats.sign_test(effect, at), effect, at, level)
         found["mixed model"] = _side(*mixed(part, scores, level), at)
         differs = [name for name, side in found.items() if side and side != found["rule"]]
-        rows.append({"id": part.claim, "part": part.words, "n": len(effect), **found, "differs": ", ".join(differs)})
+        about = {"id": part.claim, "part": part.words, "n": len(effect)}
+        rows.append(about | found | {"differs": ", ".join(differs), "sign p": stats.sign_test(effect, at)})
     order = {claim: i for i, claim in enumerate(judged["id"].unique())}
     return pd.DataFrame(rows).sort_values("id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
 
@@ -47,6 +49,6 @@ def _side(low: float, high: float, at: float) -> str:
 
 
 def _by_p(p: float, effect: pd.Series, at: float, level: float) -> str:
-    if len(effect) < 2:
+    if 2 * 0.5 ** len(effect) >= 1 - level:  # so few seeds that no effect whatever has a p below it
         return ""
     return "0" if p >= 1 - level else "+" if effect.mean() > at else "−"

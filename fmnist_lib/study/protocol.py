@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to chec
     from fmnist_lib.runs.run import Run
     from fmnist_lib.runs.store import Store
 
+QUICK, OTHERS = "QUICK RUN, not the paper's protocol", "Another protocol than the paper's"
 STAMP = "{title} · {epochs} epochs, patience {patience}, of {images:,} images · seeds {seeds} · {run_on}"
 OTHER = ("model", "workers", "samples", "samples_seed", "repeats", "runs_dir", "data_dir", "out")  # decide no number
 OTHER += ("models", "lrs", "optimizers", "activations", "search_images", "search_epochs", "search_seeds")  # what the
@@ -96,7 +97,8 @@ def is_papers(params: dict) -> bool:
     The patience of the judged runs changes no best epoch that was seen, and is no other protocol; the stamp names it.
     """
     free = ("device", "precision", "kernels", "language", "seed")
-    fixed = {name: value for name, value in DEFAULTS.items() if name not in free and not name.endswith("_seed")}
+    drawn = ("split_seed", "weights_seed", "order_seed", "dropout_seed")  # not retrain_seed, which is a reading
+    fixed = {name: value for name, value in DEFAULTS.items() if name not in (*free, *drawn)}
     given = fixed | {name: params[name] for name in fixed if name in params}
     given["patience"] = 0 if given["patience"] == PATIENCE else given["patience"]
     return all(
@@ -104,9 +106,16 @@ def is_papers(params: dict) -> bool:
     )
 
 
+def is_reduced(params: dict) -> bool:
+    """Say whether fewer images, epochs or networks than the paper's are trained."""
+    sizes, several = ("epochs", "train_images", "val_images", "retrain_images"), ("k", "n", "p", "ann_p")
+    fewer = any(params.get(name, DEFAULTS[name]) < DEFAULTS[name] for name in sizes)
+    return fewer or any(not set(params.get(name, DEFAULTS[name])) >= set(DEFAULTS[name]) for name in several)
+
+
 def stamped(params: dict) -> dict:
     """Return what `STAMP` says of these parameters: which protocol, how much, seeds, device and precision."""
-    title = "The paper's protocol" if is_papers(params) else "QUICK RUN, not the paper's protocol"
+    title = "The paper's protocol" if is_papers(params) else OTHERS if not is_reduced(params) else QUICK
     seeds, run_on = ", ".join(map(str, params["seed"])), ", ".join(resolved(params)[:2])
     size = {"epochs": params["epochs"], "patience": params.get("patience", 0), "images": params["train_images"]}
     return {"title": title, "seeds": seeds, "run_on": run_on, **size}

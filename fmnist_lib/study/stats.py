@@ -25,6 +25,12 @@ def wilson(accuracy: float, images: int) -> tuple[float, float]:
     return 100 * low, 100 * high
 
 
+def standard_error(accuracy: float, images: int) -> float:
+    """Return the binomial standard error [points] of one accuracy [%] measured on so many images."""
+    share = accuracy / 100
+    return 100 * float(np.sqrt(share * (1 - share) / images))
+
+
 def mean_interval(values, level: float = 0.95) -> tuple[float, float]:
     """Return Student's two-sided interval of a mean over seeds; (nan, nan) from fewer than two."""
     values = np.asarray(values, float)

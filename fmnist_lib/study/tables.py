@@ -5,7 +5,7 @@ import hashlib
 import pandas as pd
 
 from fmnist_lib import data, models
-from fmnist_lib.study import networks, paper, stats
+from fmnist_lib.study import networks, paper, results, stats
 
 SCORES = ["epoch", "loss", "accuracy"]
 VALIDATION = {"best_epoch": "epoch", "best_val_loss": "loss", "best_val_accuracy": "accuracy"}
@@ -109,8 +109,27 @@ def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
     """Return a row a model searched: its size, what training it to its best epoch costs, and its accuracy.
 
     Columns: model, millions (of parameters), teraflop (operations of the products, which no machine changes), accuracy
-    [%] on validation, the mean over seeds, with low and high of its interval over that many images.
+    [%] on validation, the mean over seeds, with low and high of its interval: Student's over seeds, or of one
+    run Wilson's over that many images.
     """
+    groups = _costs(frame).groupby("model", sort=False)
+    table = groups.mean().reset_index()
+    each = [some["accuracy"].tolist() for _, some in groups]
+    intervals = [stats.mean_interval(some) if len(some) > 1 else stats.wilson(*some, images) for some in each]
+    return table.assign(low=[low for low, _ in intervals], high=[high for _, high in intervals])
+
+
+def spent(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return millions (of parameters) and teraflop to the best epoch by the paper's name of each model.
+
+    They are means over seeds; ANN-Juan's are those at the rate that each seed chose.
+    """
+    costs = _costs(results.chosen(frame))
+    return costs.groupby(costs["model"].map(paper.paper_name))[["millions", "teraflop"]].mean()
+
+
+def _costs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a search that finished: model, millions, teraflop to the best epoch, accuracy [%] there."""
     rows = frame[(frame["role"] == "search") & (frame["status"] == "finished")]
     readings = ["model", "padding", "activation", "output", "input_dropout", "nahuel_k"]
     built = [models.build(*row) for row in rows[readings].itertuples(index=False)]
@@ -118,9 +137,7 @@ def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
     columns = {"model": rows["model"], "millions": [networks.parameters(model) / 1e6 for model in built]}
     columns |= {"teraflop": images_seen * [sum(networks.flop(model)) for model in built] / 1e12}
     columns |= {"accuracy": rows["best_val_accuracy"]}
-    table = pd.DataFrame(columns).groupby("model", as_index=False, sort=False).mean()
-    intervals = [stats.wilson(accuracy, images) for accuracy in table["accuracy"]]
-    return table.assign(low=[low for low, _ in intervals], high=[high for _, high in intervals])
+    return pd.DataFrame(columns)
 
 
 def runs(frame: pd.DataFrame) -> pd.DataFrame:

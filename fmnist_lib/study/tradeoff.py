@@ -19,14 +19,14 @@ def systems(frame: pd.DataFrame, measured: dict[str, float], val_images: int) ->
     """Return a row a system that was searched: what training it to its best epoch costs, and what it is worth.
 
     Columns: those of `tables.cost`; epochs; seconds, and clock, which says how they are known; test, the accuracy [%]
-    after retraining, nan where it was not asked. Means over seeds. ``measured`` gives some models' seconds an epoch of
-    the paper's protocol; another's follow from its operations at the speed of the model measured in its family.
+    after retraining, nan where it was not asked in every seed. Means over seeds. ``measured`` gives some models'
+    seconds an epoch of the paper's protocol; another's follow from its operations at the speed of the model measured in
+    its family.
     """
     finished = frame[frame["status"] == "finished"]
-    epochs, test = (
-        finished[finished["role"] == role].groupby("model")[score].mean()
-        for role, score in (("search", "best_epoch"), ("retraining", "test_accuracy"))
-    )
+    searched, again = (finished[finished["role"] == role].groupby("model") for role in ("search", "retraining"))
+    epochs, test = searched["best_epoch"].mean(), again["test_accuracy"].mean()
+    test = test.where(again["test_accuracy"].count() == searched.size().reindex(test.index))
     table = tables.cost(frame, val_images)
     paces = _paces(measured)
     pace = [paces.get(model, paces.get(parse(model)[0], math.nan)) for model in table["model"]]

@@ -106,13 +106,15 @@ def whole(name: str, params: dict, store: Store) -> tuple[list[Run], list[Run]] 
 def values(name: str, searched: list[Run], tested: list[Run], data_dir: Path | str, split_seed: int) -> pd.DataFrame:
     """Return a row a run that stands for numbers of the paper: reading, table, model, seed, epoch, loss, accuracy.
 
-    Runs that diverged are left out.
+    Runs that diverged are left out. In Table II the epoch is nan where it is told already: the winner's by Table I, all
+    of them by the default, if the reading has its searches.
     """
     reading = READINGS[name]
     one, two = (frame(runs, split_seed).query("status == 'finished'") for runs in (searched, tested))
     one = one[one["model"].isin(paper.TABLE_1) & reading.validated].rename(columns=VALIDATION)
     epochs = two["best_epoch"] if reading.tested == "search" else two["epochs"]
-    two = two.assign(epochs=epochs, model=two["model"].map(paper.paper_name)).rename(columns=TEST)
+    told = two["model"].isin(paper.TABLE_1) if reading.validated else np.full(len(two), not reading.searched_anew)
+    two = two.assign(epochs=epochs.mask(told), model=two["model"].map(paper.paper_name)).rename(columns=TEST)
     if reading.training_mode:
         said = {run.folder.name: mode.scores(mode.predictions(run, data_dir)) for run in tested}
         two = two.assign(**{score: [said[run][i] for run in two["run"]] for i, score in enumerate(SCORES[1:])})
@@ -124,11 +126,12 @@ def weigh(found: pd.DataFrame, default: str = "default", level: float = 0.95) ->
     """Hold each number of the paper against what each reading predicts of one more run.
 
     ``found`` is `conduct`'s table. A row a reading and number: table, model, score, paper, mean, n, sd, freedom, t,
-    inside, log_likelihood (of the paper's number), and inside and log-likelihood under the default. The sd is pooled
-    over the networks of the default, table by table: three seeds of one network know it badly, and a reading under
-    which networks get stuck would excuse itself by its own spread. t = (paper − mean) / (sd √(1 + 1/n)).
+    limit (the t that 95 % stay within), inside, log_likelihood (of the paper's number), and both under the default. The
+    sd is pooled over the networks of the default, table by table: three seeds of one network know it badly, and a
+    reading under which networks get stuck would excuse itself by its own spread. t = (paper − mean) / (sd √(1 + 1/n)).
     """
-    long = found.melt(["reading", "table", "model", "seed"], SCORES, var_name="score").astype({"value": float})
+    long = found.melt(["reading", "table", "model", "seed"], SCORES, var_name="score").dropna(subset="value")
+    long = long.astype({"value": float})
     keys = ["reading", "table", "model", "score"]
     table = long.groupby(keys, sort=False)["value"].agg(mean="mean", n="count").reset_index()
     spread = _pooled(long[long["reading"] == default])
@@ -136,8 +139,8 @@ def weigh(found: pd.DataFrame, default: str = "default", level: float = 0.95) ->
     said = [TABLES[row.table].get(row.model, (np.nan,) * 3)[SCORES.index(row.score)] for row in table.itertuples()]
     error = (table["sd"] * np.sqrt(1 + 1 / table["n"])).where(table["sd"] > 0)
     table = table.assign(paper=said, t=(said - table["mean"]) / error)
-    most = t.ppf(0.5 + level / 2, table["freedom"])
-    table["inside"] = (table["t"].abs() <= most).astype(object).where(table["t"].notna())
+    table["limit"] = t.ppf(0.5 + level / 2, table["freedom"])
+    table["inside"] = (table["t"].abs() <= table["limit"]).astype(object).where(table["t"].notna())
     table["log_likelihood"] = t.logpdf(table["t"], table["freedom"]) - np.log(error)
     own = table[table["reading"] == default].set_index(keys[1:])[["inside", "log_likelihood"]]
     return table.dropna(subset="paper").join(own.add_prefix("default_"), on=keys[1:]).reset_index(drop=True)
@@ -161,11 +164,6 @@ def score(weighed: pd.DataFrame) -> pd.DataFrame:
     table = groups[["inside", "log_likelihood", "default_inside", "default_log_likelihood"]].sum()
     table = table.assign(numbers=groups.size(), better=table["log_likelihood"] - table["default_log_likelihood"])
     return table.astype({"inside": int, "default_inside": int}).sort_values("better", ascending=False, kind="stable")
-
-
-def reach(weighed: pd.DataFrame, level: float = 0.95) -> float:
-    """Return the t that so many of the paper's numbers stay within, by the least certain sd."""
-    return float(t.ppf(0.5 + level / 2, weighed["freedom"].min()))
 
 
 def shown(scored: pd.DataFrame) -> pd.DataFrame:
