@@ -40,7 +40,12 @@ MISTAKES = {
     "half an option": (["report", "quick", "-p", "k"], "see fmnist report --help"),
     "params file": (["report", "quik"], "did you mean quick? give one of smoke, quick, paper, rigorous"),
     "text": (["report", "quick", "-p", "optimizer", "adamm"], "did you mean adam"),
-    "folder": (["runs", "--runs-dir", "no such folder"], "name a folder of runs"),
+    "folder": (["runs", "--runs-dir", "no such folder"], "name one with --runs-dir"),
+    "folder without runs": (["runs", "verify", "--runs-dir", str(ROOT / "params")], "name a folder of runs with"),
+    "another notebook's": (["report", "folds"], "papermill notebooks/cross_validation.ipynb out.ipynb -f params/folds"),
+    "a variant of it": (["report", "search-quick"], "papermill notebooks/hyperparameters.ipynb out.ipynb -f params/s"),
+    "report": (["verify", "reports/refrence"], "name the folder of a report, such as reports/reference"),
+    "picture": (["predict", "no such.png"], "name a picture"),
 }
 
 

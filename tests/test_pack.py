@@ -219,6 +219,23 @@ def test_a_damaged_run_is_not_packed_and_the_older_pack_stays(tmp_path, packed, 
     assert "history.csv is damaged" in capsys.readouterr().err and packed.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("folder", "name", "cause"),
+    [
+        ("more", "notes.md", "is no name of a pack"),
+        ("more", "notes.zip", "is there, and is no pack of runs"),
+        ("nowhere", "new.zip", "no finished run in"),
+        ("empty", "new.zip", "no finished run in"),
+    ],
+)
+def test_no_typo_writes_over_a_file_that_is_no_pack_or_makes_one_without_runs(tmp_path, capsys, folder, name, cause):
+    write(tmp_path / "more", RECIPE), (tmp_path / "empty").mkdir()
+    before = {path: path.write_text("mine") and "mine" for path in (tmp_path / "notes.md", tmp_path / "notes.zip")}
+    assert main(["pack", str(tmp_path / folder), str(tmp_path / name)]) == 1
+    assert cause in capsys.readouterr().err and {path: path.read_text() for path in before} == before
+    assert not (tmp_path / "new.zip").exists()
+
+
 def test_a_pack_is_listed_and_verified_like_a_folder(packed, capsys):
     assert len(runs.frame(Store(packed))) == 2 and runs.judged(Store(packed)) == (2, [])
     assert main(["runs", "verify", "--runs-dir", str(packed)]) == 0 and "2 runs" in capsys.readouterr().out

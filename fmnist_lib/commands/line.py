@@ -108,7 +108,7 @@ def run_report(options):
               "cores are as fast as that of reports/reference (it is measured before it begins):\n")  # fmt: skip
         print(table)
         return
-    folder = report.make(plan.params_file(options.file), dict(options.p))
+    folder = report.make(plan.reports_file(options.file), dict(options.p))
     print(f"Done: {folder / 'report.html'} and report.pdf")
 
 

@@ -16,8 +16,15 @@ from fmnist_lib.runs.store import Store, places
 def add(store: Store, path: Path) -> int:
     """Write the finished runs, without weights, into a pack beside those that it holds; return how many it holds.
 
-    One of the same name takes the older one's place. Raises UserError for a damaged run.
+    One of the same name takes the older one's place. Raises UserError for a damaged run, for a folder without any, and
+    for a file that is there and is no pack.
     """
+    if path.suffix != ".zip":
+        raise UserError(f"{path} is no name of a pack", "give it one that ends in .zip")
+    if path.exists() and not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is there, and is no pack of runs", "give a new name")
+    if not places(store.folder, RECORD):
+        raise UserError(f"there is no finished run in {store.folder}", "name a folder of runs")
     older = places(Store(path, shipped=False).folder, RECORD)
     runs = {place.name: place for place in older + places(store.folder, RECORD)}
     write(path, [*runs.values()])

@@ -26,6 +26,18 @@ def params_file(name: str) -> Path:
     raise UserError(f"there is no params file {name}", fix)
 
 
+def reports_file(name: str) -> Path:
+    """Return `params_file`'s, unless it is one of the project's that states another notebook's study: UserError."""
+    path = params_file(name)
+    if path.resolve().parent == PARAMS and path.stem not in {each.stem for each in named()}:
+        from fmnist_lib.study.sections import STUDIES
+
+        study = {"course": "folds"}.get(path.stem, path.stem.removesuffix("-quick"))
+        fix = f"papermill notebooks/{STUDIES[study][0]}.ipynb out.ipynb -f params/{path.name}"
+        raise UserError(f"params/{path.name} is of another notebook than the report's", fix)
+    return path
+
+
 def named() -> list[Path]:
     """List the project's params files that state a report's grid, the cheapest first."""
     every = {path: parameters.read_file(path) for path in PARAMS.glob("*.yaml")}

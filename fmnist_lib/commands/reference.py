@@ -95,7 +95,7 @@ def written(folder: Path) -> tuple[dict, dict[str, str]]:
         return dict(nb.metadata["papermill"]["parameters"]), shown
     except (*record.UNREADABLE, nbformat.ValidationError) as error:
         cause = f"{path} is no notebook of a report ({type(error).__name__}: {short(error)})"
-        raise UserError(cause, "take the folder whole from its repository, or make the report anew") from error
+        raise UserError(cause, "name the folder of a report, such as reports/reference") from error
 
 
 def retrain(folder: Path, name: str, data_dir: Path | None = None, cluster: str = "") -> list[str]:

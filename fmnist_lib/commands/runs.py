@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fmnist_lib import UserError
+from fmnist_lib import ROOT, UserError
 from fmnist_lib.press.language import number
 from fmnist_lib.runs import checkpoint, contents
 from fmnist_lib.runs.files import size, there
@@ -18,6 +18,7 @@ from fmnist_lib.runs.run import damage, read
 from fmnist_lib.runs.store import Store, places
 from fmnist_lib.workers.sweep import lasting
 
+SHIPPED = ROOT / "reports" / "reference" / "runs"
 HEADER = 2**20  # bytes of a checkpoint in which it says what it is
 QUIET = 60.0  # seconds, beside three of its epochs, after which an unfinished training counts as interrupted
 
@@ -26,7 +27,7 @@ def opened(runs_dir: str = "", needed: bool = False) -> Store:
     """Return the folder of runs; UserError if it is not there, which the project's own may be unless it is needed."""
     store = Store(runs_dir)
     if (runs_dir or needed) and not store.folder.is_dir():
-        raise UserError(f"there is no folder {store.folder}", "name a folder of runs, such as reports/reference/runs")
+        raise UserError(f"there is no folder {store.folder}", f"name one with --runs-dir, such as {SHIPPED}")
     return store
 
 
@@ -43,7 +44,8 @@ def verified(store: Store) -> int:
 
 def judged(store: Store) -> tuple[int, list[UserError]]:
     """Judge every file of every finished run: how many runs there are, and an error a bad file."""
-    finished = places(store.folder, RECORD)
+    if not (finished := places(store.folder, RECORD)):
+        raise UserError(f"there is no finished run in {store.folder}", "name a folder of runs with --runs-dir")
     errors = [(place, error) for place in finished for error in damage(place)]
     return len(finished), [error for place, error in errors if there(place)]
 

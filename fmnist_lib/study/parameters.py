@@ -167,7 +167,12 @@ def read_file(path: Path) -> dict:
     try:
         values = plain_yaml.load(files.read_file(Path(path), 4 * plain_yaml.MOST).decode())
     except (OSError, yaml.YAMLError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {short(error)}", "name a file such as params/quick.yaml") from error
+        fix = (
+            "write one `name: value` a line, as in params/quick.yaml"
+            if Path(path).is_file()
+            else "give params/quick.yaml"
+        )
+        raise UserError(f"cannot read {path}: {short(error)}", fix) from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no parameters", "write one `name: value` a line, as in params/quick.yaml")
     return values
