@@ -16,7 +16,7 @@ from test_render import html, notebook, shown
 from test_runs import HISTORY, RECIPE, checkpoint_of, write
 
 from fmnist_lib import ROOT, UserError
-from fmnist_lib.commands import lab, plan, predict, readme, reference, report, runs
+from fmnist_lib.commands import lab, plan, predict, readme, reference, report, runs, verify
 from fmnist_lib.commands import line as command_line
 from fmnist_lib.commands.line import main
 from fmnist_lib.press.display import Table
@@ -54,6 +54,21 @@ def test_whatever_is_typed_by_mistake_is_told_in_two_lines_with_the_near_and_the
     assert main(typed) == 1
     first, second = told(capsys)
     assert first.startswith("Error: ") and second.startswith("Fix: ") and fix in second
+
+
+@pytest.mark.parametrize(
+    ("typed", "cause"),
+    [
+        (["verify", "reports/reference", "--retrain", "CNN7"], "has no run CNN7"),
+        (["report", "quick", "-p", "device", "cuda"], "finds no CUDA device"),
+    ],
+)
+def test_what_is_not_there_is_told_before_anything_is_made_or_verified(typed, cause, monkeypatch, capsys):
+    monkeypatch.setattr(verify, "verify", pytest.fail)
+    monkeypatch.setattr(report, "_turn", pytest.fail)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main(typed) == 1
+    assert cause in told(capsys)[0]
 
 
 def test_a_list_with_one_bad_value_is_shown_whole():

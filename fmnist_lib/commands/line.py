@@ -132,6 +132,8 @@ def run_verify(options):
     """Say what of a report is what its records give, how runs that are trained anew compare, and a verdict."""
     from fmnist_lib.commands import reference, verify
 
+    if options.retrain:
+        reference.begins(options.folder, options.retrain)  # a name that is none is told at once
     found = verify.verify(options.folder)
     print(*(f"same bytes: {name}" for name in found[0]), sep="\n")
     if options.retrain:

@@ -100,16 +100,21 @@ def written(folder: Path) -> tuple[dict, dict[str, str]]:
 
 def retrain(folder: Path, name: str, data_dir: Path | None = None, cluster: str = "") -> list[str]:
     """Train the runs of a report whose names begin so once more, elsewhere; return a line each on how they compare."""
+    chosen = begins(folder, name)
+    with tempfile.TemporaryDirectory() as temporary:
+        todo = [replace(run.recipe, numerics=NUMERICS) for run in chosen]  # by this engine, whichever trained them
+        again = sweep.train(todo, Store(temporary, shipped=False), data_dir, cluster=cluster)
+        return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
+
+
+def begins(folder: Path, name: str) -> list[Run]:
+    """Return the runs of a report whose names begin so; UserError if none does."""
     study, _ = records(folder)
     chosen = [run for run in study.every if run.folder.name.startswith(name)]
     if not chosen:
         names = ", ".join(run.folder.name for run in study.every)
         raise UserError(f"{folder} has no run {name}…", f"give the beginning of one of {names}")
-
-    with tempfile.TemporaryDirectory() as temporary:
-        todo = [replace(run.recipe, numerics=NUMERICS) for run in chosen]  # by this engine, whichever trained them
-        again = sweep.train(todo, Store(temporary, shipped=False), data_dir, cluster=cluster)
-        return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
+    return chosen
 
 
 def compared(run: Run, again: Run) -> str:

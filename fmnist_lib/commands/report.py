@@ -42,6 +42,7 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
     file = Path(file or ROOT / "params" / "quick.yaml")
     values = parameters.read_file(file) | overrides
     check(values)
+    protocol.resolved(protocol.DEFAULTS | parameters.checked(values))  # a device that is not there is told at once
     out = Path(
         out or parameters.checked(values).get("out") or ROOT / "reports" / _name(file, values, overrides)
     ).absolute()
