@@ -512,6 +512,7 @@ def test_the_commands_that_train_take_a_cluster(monkeypatch, tmp_path):
     monkeypatch.setattr("fmnist_lib.commands.verify.verify", lambda _: ([], []))
     monkeypatch.setattr("fmnist_lib.commands.verify.verdict", lambda *_: "")
     monkeypatch.setattr(reference, "retrain", lambda *_, cluster: retrained.append(cluster) or [])
+    monkeypatch.setattr(reference, "begins", lambda *_: [])
     for line in (["report", "quick"], ["reference"], ["verify", str(tmp_path), "--retrain", "CNN"]):
         assert command_line.main([*line, "--cluster", "local"]) == command_line.main(line) == 0
     assert [values.get("cluster", "") for values in made] == ["local", "", "local", ""] and retrained == ["local", ""]

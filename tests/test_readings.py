@@ -187,7 +187,6 @@ def test_a_reading_in_training_mode_trains_what_is_shipped_without_it_once_more_
         ("default", ["CNN3-512-0.1"]),
         ("all_images", ["CNN3-512-0.1", "CNN-Nahuel", "ANN-Juan"]),
         ("no_padding", ["CNN3-512-0.1"]),
-        ("nahuel_k5", []),
     ],
 )
 def test_an_epoch_counts_in_table_two_only_where_it_is_new(tmp_path, name, told):

@@ -102,7 +102,7 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         free = shutil.disk_usage(next(p for p in path.absolute().parents if p.is_dir())).free
         cause = f"cannot write {path}: {error.strerror or error} ({free:,} bytes free)"
-        fix = "free some space or choose a place that can be written, then run the same command again"
+        fix = "free some space or choose another folder that can be written, then run the same command again"
         raise UserError(cause, fix) from error
 
 
