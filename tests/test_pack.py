@@ -224,15 +224,19 @@ def test_a_damaged_run_is_not_packed_and_the_older_pack_stays(tmp_path, packed, 
     [
         ("more", "notes.md", "is no name of a pack"),
         ("more", "notes.zip", "is there, and is no pack of runs"),
+        ("more", "photos.zip", "is there, and is no pack of runs"),
         ("nowhere", "new.zip", "no finished run in"),
         ("empty", "new.zip", "no finished run in"),
     ],
 )
 def test_no_typo_writes_over_a_file_that_is_no_pack_or_makes_one_without_runs(tmp_path, capsys, folder, name, cause):
     write(tmp_path / "more", RECIPE), (tmp_path / "empty").mkdir()
-    before = {path: path.write_text("mine") and "mine" for path in (tmp_path / "notes.md", tmp_path / "notes.zip")}
+    before = {path: path.write_text("mine") and b"mine" for path in (tmp_path / "notes.md", tmp_path / "notes.zip")}
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr("photo.txt", "mine")
+    before[tmp_path / "photos.zip"] = (tmp_path / "photos.zip").read_bytes()
     assert main(["pack", str(tmp_path / folder), str(tmp_path / name)]) == 1
-    assert cause in capsys.readouterr().err and {path: path.read_text() for path in before} == before
+    assert cause in capsys.readouterr().err and {path: path.read_bytes() for path in before} == before
     assert not (tmp_path / "new.zip").exists()
 
 

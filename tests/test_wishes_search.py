@@ -72,8 +72,8 @@ def test_sgd_has_momentum_and_thirty_times_the_learning_rate_and_the_papers_conf
 @pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.09), ("adam", 0.003)])
 def test_a_configuration_is_told_at_the_rate_it_was_trained_at(optimizer, rate):
     config = (3, 128, 0.1, optimizer, 0.003, "relu")
-    told = search.trained_at(pd.Series(dict(zip(search.AXES, config, strict=True))))
-    assert told["lr"] == rate == search.recipe(config, STATED, 1).lr and list(told) == list(search.AXES)
+    told = search.trained_at(pd.DataFrame([config], columns=[*search.AXES]))
+    assert told["lr"].item() == rate == search.recipe(config, STATED, 1).lr and list(told) == list(search.AXES)
 
 
 def test_the_best_of_the_table_and_the_papers_are_trained_again_as_the_full_protocol_says():

@@ -7,7 +7,7 @@ from pathlib import Path
 from fmnist_lib import UserError
 from fmnist_lib.runs import record
 from fmnist_lib.runs.files import write_file
-from fmnist_lib.runs.pack import PACKED
+from fmnist_lib.runs.pack import PACKED, opened
 from fmnist_lib.runs.record import RECORD
 from fmnist_lib.runs.run import damage
 from fmnist_lib.runs.store import Store, places
@@ -21,11 +21,12 @@ def add(store: Store, path: Path) -> int:
     """
     if path.suffix != ".zip":
         raise UserError(f"{path} is no name of a pack", "give it one that ends in .zip")
-    if path.exists() and not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is there, and is no pack of runs", "give a new name")
+    try:
+        older = places(opened(path), RECORD) if path.exists() else []
+    except UserError as error:
+        raise UserError(f"{path} is there, and is no pack of runs", "give a new name") from error
     if not places(store.folder, RECORD):
         raise UserError(f"there is no finished run in {store.folder}", "name a folder of runs")
-    older = places(Store(path, shipped=False).folder, RECORD)
     runs = {place.name: place for place in older + places(store.folder, RECORD)}
     write(path, [*runs.values()])
     return len(runs)

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import UserError
 from fmnist_lib.press.language import number
 from fmnist_lib.runs import checkpoint, contents
-from fmnist_lib.runs.files import size, there
+from fmnist_lib.runs.files import SHIPPED, size, there
 from fmnist_lib.runs.record import HISTORY, RECORD
 from fmnist_lib.runs.run import damage, read
 from fmnist_lib.runs.store import Store, places
 from fmnist_lib.workers.sweep import lasting
 
-SHIPPED = ROOT / "reports" / "reference" / "runs"
 HEADER = 2**20  # bytes of a checkpoint in which it says what it is
 QUIET = 60.0  # seconds, beside three of its epochs, after which an unfinished training counts as interrupted
 
@@ -27,7 +26,7 @@ def opened(runs_dir: str = "", needed: bool = False) -> Store:
     """Return the folder of runs; UserError if it is not there, which the project's own may be unless it is needed."""
     store = Store(runs_dir)
     if (runs_dir or needed) and not store.folder.is_dir():
-        raise UserError(f"there is no folder {store.folder}", f"name one with --runs-dir, such as {SHIPPED}")
+        raise UserError(f"there is no folder {store.folder}", f"name one with --runs-dir, such as {SHIPPED / 'runs'}")
     return store
 
 

@@ -120,12 +120,12 @@ def searching(table: pd.DataFrame, replays: pd.DataFrame, compared: pd.DataFrame
     one, other = ends.loc["hierarchy"], ends.loc["one at a time"]
     as_much = strategies.over_time(replays, np.array([one["paid"]]))["random"].iloc[0]
     new = [one != search.PAPERS for one in compared[list(search.AXES)].itertuples(index=False, name=None)]
-    leader = (compared[new] if any(new) else compared).iloc[0]
+    leader = search.trained_at(compared[new] if any(new) else compared).iloc[0]
     values = {"count": len(table.drop_duplicates(list(search.AXES))), "one": one, "other": other, "n": int(one["n"])}
     values |= {"first": importance[importance["term"] != "seed"].iloc[0], "random": as_much}
     values |= {"hierarchy": 100 * one["paid"], "independent": 100 * other["paid"]}
     values |= {"better": min(("hierarchy", "one at a time"), key=lambda name: ends.loc[name, "regret"])}
-    values |= {"leader": ", ".join(f"{axis} = {value}" for axis, value in search.trained_at(leader).items())}
+    values |= {"leader": ", ".join(f"{axis} = {leader[axis]}" for axis in search.AXES)}
     return SEARCHED, values | leader[["difference", "low", "high", "seeds"]].to_dict()
 
 

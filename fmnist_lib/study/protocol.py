@@ -115,7 +115,7 @@ def is_reduced(params: dict) -> bool:
 
 def stamped(params: dict) -> dict:
     """Return what `STAMP` says of these parameters: which protocol, how much, seeds, device and precision."""
-    title = "The paper's protocol" if is_papers(params) else OTHERS if not is_reduced(params) else QUICK
+    title = "The paper's protocol" if is_papers(params) else QUICK if is_reduced(params) else OTHERS
     seeds, run_on = ", ".join(map(str, params["seed"])), ", ".join(resolved(params)[:2])
     size = {"epochs": params["epochs"], "patience": params.get("patience", 0), "images": params["train_images"]}
     return {"title": title, "seeds": seeds, "run_on": run_on, **size}
