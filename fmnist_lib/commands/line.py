@@ -36,15 +36,11 @@ def parser() -> Parser:
 
     report = command("report", run_report, "train what is missing and make a report")
     report.add_argument("file", nargs="?", help="a params file, or its bare name: quick, paper, rigorous, smoke")
-    report.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="override a parameter"
-    )
     lab = command("lab", run_lab, "open JupyterLab on working copies of the notebooks, in work/")
     lab.add_argument("file", nargs="?", help="a params file, or its bare name, for the copies' parameters cells")
     runs = command("runs", run_runs, "list the runs, watch those under way, or verify their files")
-    runs.add_argument(
-        "what", nargs="?", choices=["list", "verify"], default="list", help="list (the default) or verify"
-    )
+    said = "list (the default) or verify"
+    runs.add_argument("what", nargs="?", choices=["list", "verify"], default="list", help=said)
     runs.add_argument("--watch", action="store_true", help="show what is being trained for as long as something is")
     runs.add_argument("--runs-dir", default="", metavar="FOLDER", help="the folder of runs; runs/ unless given")
     predict = command("predict", run_predict, "name the garment in a picture")
@@ -54,6 +50,10 @@ def parser() -> Parser:
     verify.add_argument("folder", metavar="FOLDER", help="a report, such as reports/reference or your own")
     verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
     reference = command("reference", run_reference, "run the paper's protocol into reports/reference, which is tracked")
+    for one in (report, reference):
+        one.add_argument(
+            "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="override a parameter"
+        )
     for one in (report, verify, reference):
         one.add_argument("--cluster", default="", metavar="WHERE", help="train on local or tcp://host:port, by Dask")
     fetch = command("fetch", run_fetch, "get the data set and verify it")
@@ -98,17 +98,14 @@ def run_report(options):
     """Make a report and say where it is; without a name, say what each would take."""
     from fmnist_lib.commands import plan, report
 
-    options.p += [["cluster", options.cluster]] * bool(options.cluster)
-    names = [name for name, _ in options.p]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UserError(f"-p {short(twice)} is given twice", "give it once; several values are a list, as '[3, 5]'")
+    values = plan.given(options)
     if options.file is None:
-        table = plan.plans(dict(options.p)).to_string(index=False)
+        table = plan.plans(values).to_string(index=False)
         print("Nothing was done. What there is to make, what of it is to be trained, and how long that takes if these\n"
               "cores are as fast as that of reports/reference (it is measured before it begins):\n")  # fmt: skip
         print(table)
         return
-    folder = report.make(plan.reports_file(options.file), dict(options.p))
+    folder = report.make(plan.reports_file(options.file), values)
     print(f"Done: {folder / 'report.html'} and report.pdf")
 
 
@@ -122,9 +119,10 @@ def run_lab(options):
 def run_reference(options):
     """Make the paper's report, and the one that is tracked from it: its runs, the README's tables, the model card."""
     from fmnist_lib import ROOT
-    from fmnist_lib.commands import publish, reference, report
+    from fmnist_lib.commands import plan, publish, reference, report
 
-    publish.publish(report.make(ROOT / "params" / "paper.yaml", {"cluster": options.cluster}))
+    values = reference.as_here(plan.given(options))
+    publish.publish(report.make(ROOT / "params" / "paper.yaml", values))
     print(f"Done: {reference.FOLDER / 'report.html'} and report.pdf")
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands.report import check
 from fmnist_lib.rules import near
 from fmnist_lib.study import parameters, protocol
@@ -89,3 +89,12 @@ def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
     what = f"{values['epochs']} epochs of {values['train_images']:,} images"
     row = {"command": f"fmnist report {path.stem}", "each": what, "seeds": len(values["seed"])}
     return row | {"to train": len(missing), "about": lasting(seconds)}
+
+
+def given(options) -> dict[str, str]:
+    """Return the parameters of -p and --cluster; UserError for one that is given twice."""
+    pairs = options.p + [["cluster", options.cluster]] * bool(options.cluster)
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"-p {short(twice)} is given twice", "give it once; several values are a list, as '[3, 5]'")
+    return dict(pairs)

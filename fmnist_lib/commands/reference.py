@@ -48,6 +48,12 @@ def records(folder: Path) -> tuple[Study, dict]:
     return study, values
 
 
+def as_here(values: dict) -> dict:
+    """Return parameters that state how this machine trains: wherever such a report is made again, it is the same."""
+    asked = protocol.DEFAULTS | parameters.checked(values)
+    return values | dict(zip(KIND, protocol.resolved(asked), strict=True))
+
+
 def _count(study: Study, listed: str) -> int:
     return sum(run.folder.name in listed for run in study.every)
 

@@ -37,7 +37,9 @@ def compared(folder: Path, study: Study, values: dict, again, data: dict, why: l
     """Compare a folder with its notebook executed again; ``why`` lists what may have made other bytes here."""
     notebook = nbformat.read(folder / "report.ipynb", 4)
     made, there = reference.rebuilt(study, values), reference.kept(folder)
-    made, there = made | shown(again) | data, there | shown(notebook)
+    given, asked = (nb.metadata["papermill"]["parameters"] for nb in (again, notebook))
+    added = {"runs_dir"} | {name for name in reference.KIND if given.get(name) != asked.get(name)}
+    made, there = made | shown(again, added) | data, there | shown(notebook, added)
     there |= {name: (folder / name).read_bytes() for name in data if (folder / name).is_file()}
     pages = report.rendered(notebook) | pictures(again)
     kept = {path.name: path.read_bytes() for path in folder.glob("report.*")} | pictures(notebook)
@@ -82,14 +84,18 @@ def executed(folder: Path, values: dict) -> tuple:
         return nbformat.read(target, 4), data
 
 
-def shown(notebook) -> dict[str, object]:
-    """Return each cell of a notebook, its source and all that it shows but pictures, by a name for a reader."""
+def shown(notebook, added: set[str] = frozenset()) -> dict[str, object]:
+    """Return each cell of a notebook, its source and all that it shows but pictures, by a name for a reader.
+
+    Of the parameters given, those ``added`` are left out: where the runs lie, and on a machine that trains in another
+    way how they were made.
+    """
     cells = {}
     for number, cell in enumerate(notebook.cells, 1):
         said = [_words(output) for output in cell.get("outputs", [])]
         source = cell.source
-        if "injected-parameters" in cell.metadata.get("tags", []):  # in any order, wherever the runs are
-            source = sorted(line for line in source.splitlines() if not line.startswith("runs_dir ="))
+        if "injected-parameters" in cell.metadata.get("tags", []):  # in any order
+            source = sorted(line for line in source.splitlines() if line.partition(" =")[0] not in added)
         cells[_name(number, cell)] = (source, cell.metadata, said)
     return cells
 
