@@ -288,7 +288,7 @@ def state(folder: Path) -> dict:
 
 
 @pytest.mark.slow
-def test_the_smallest_report_is_made_whole_and_made_again_to_the_same_bytes_without_training(tmp_path, monkeypatch):
+def test_the_smallest_report_is_made_whole_and_again_to_the_same_bytes_without_training(tmp_path):
     out, runs_dir = tmp_path / "out", tmp_path / "runs"
     given = {"runs_dir": str(runs_dir), "n": [16], "device": "cpu", "precision": "fp32", "workers": 1}
     assert report.make(SMOKE, given, out) == out
@@ -303,10 +303,6 @@ def test_the_smallest_report_is_made_whole_and_made_again_to_the_same_bytes_with
     models = ["CNN3-512-0.1", "CNN-Nahuel"]
     assert pd.read_csv(out / "table1.csv")["model"].tolist() == ["CNN3-16-0.1"]
     assert set(models) <= set(pd.read_csv(out / "table2.csv")["model"])
-    trained, made = state(runs_dir), state(out)
-    monkeypatch.setattr(report, "NOTEBOOKS", ("report",))  # which shows all that is trained
-    report.make(SMOKE, given, out)
+    trained = state(runs_dir)
+    assert main(["verify", str(out)]) == 0  # which makes the pages again: one's own too are what the records give
     assert state(runs_dir) == trained
-    for name in ("report.html", "report.pdf", "report.ipynb"):
-        assert (out / name).read_bytes() == made[out / name], name
-    assert main(["verify", str(out)]) == 0  # one's own report too is what its records give
