@@ -44,6 +44,8 @@ REASONS = {"not judged", "no verdict", "sizes", "a judgement", "reduced protocol
 REASONS |= {"{} of {} seeds", "not the seeds {}–{}", "zero variance", "not the judging protocol"}
 REASONS |= {"a retraining of another length)"}  # as `press.tables.verdict` takes apart what `study.rule` says
 OTHERS = {folds.CLOSED, folds.OPEN, folds.UNSURE, *strategies.STRATEGIES, *parameters.SOURCES, "together"}
+SENTENCES = {value for name, value in vars(conclusions).items() if name.isupper() and isinstance(value, str)}
+OTHERS |= {*conclusions.WAYS, folds.REDUCED}
 OTHERS |= {beyond.BASE, *beyond.WORDS.values(), "step", "gain", "total", "total low", "total high"}
 OTHERS |= {
     *weighing.HEADS.values(),
@@ -104,7 +106,7 @@ def told() -> set[str]:
     rules = {message for _, message in formulas.RULES if message.strip("{}0123456789")}
     return {
         *heads, *read["what it is"], *environment["what it is"], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
-        *conclusions.SENTENCES, *OTHERS, *(reading.words for reading in readings.READINGS.values()),
+        *SENTENCES, *OTHERS, *(reading.words for reading in readings.READINGS.values()),
         *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, tables_of.LINE,
     } - {""}  # fmt: skip
 

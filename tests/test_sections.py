@@ -275,12 +275,14 @@ def test_beyond_the_paper_the_steps_that_add_most_and_least_are_named_with_their
         ("d", 1, 85.0),
         ("d", 2, 85.0),
     ]
-    ladder = beyond.ladder(pd.DataFrame(rows, columns=["step", "seed", "test"]))
+    ladder = beyond.ladder(pd.DataFrame(rows, columns=["step", "seed", "test"])).assign(validation=[80, 92, 91, 90])
     message, values = conclusions.climbing(ladder, "CNN3-4-0")
     told = sentence(message, **values)
     assert "With 3 ingredients more CNN3-4-0 goes from 81.00 % to 85.00 % on test, by +4.00 points" in told
-    assert "c adds the most, +9.00 points [—, —] (n = 1), and d the least, −5.00 [—, —] (n = 1)" in told
-    assert "goes furthest with c: 90.00 %, −3.40 points from the 93.4 %" in told
+    assert "c adds the most, +9.00 points (n = 1), and d the least, −5.00 (n = 1)" in told
+    assert "best on validation, b, has 82.50 % on test, −10.90 points from the 93.4 %" in told
+    once = sentence(*(pair := conclusions.climbing(ladder.iloc[:2], "CNN3-4-0"))[:1], **pair[1])
+    assert once.startswith("With b CNN3-4-0 goes from 81.00 % to 82.50 % on test") and "adds the most" not in once
 
 
 def test_what_lacks_its_test_answers_is_no_study_beyond_the_paper(trained, tmp_path):
@@ -310,7 +312,7 @@ def said(reports, data_dir, monkeypatch, study=None):
     """Run the report's cells that rest on other studies, with what is shipped there; return what each shows."""
     monkeypatch.setattr(pack, "REPORTS", reports)
     first = [f"report-{n}" for n in ("01", "02", "03", "04", "05", "06")]
-    wanted = ["report-10", "report-rule", "report-seeds", *(f"report-{n}" for n in [*range(59, 67), *range(69, 97)])]
+    wanted = ["report-10", "report-rule", "report-seeds", *(f"report-{n}" for n in [*range(59, 67), *range(69, 98)])]
     cells = {cell.id: cell for cell in CELLS}
     names = {"data_folder": data_dir}
     for name in first:
@@ -348,8 +350,10 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
     }
     assert labels >= {"tab-cross-validation", "fig-cross-validation", "tab-search", "fig-search", "fig-tradeoff"}
     assert READINGS["training_mode"].words in outputs["report-80"].data["text/html"]
-    assert labels >= {"tab-ladder", "fig-ladder"} and "goes furthest with shifts" in outputs["report-94"].data
-    assert "the epochs of 1 trainings" in outputs["report-91"].data  # once, though it is in the grid and the winner's
+    assert labels >= {"tab-ladder", "fig-ladder"} and "best on validation" in outputs["report-94"].data
+    assert (
+        "fig-regret" in labels and "none of 1 whole trainings" in outputs["report-91"].data
+    )  # once, though it is in the grid and the winner's
     for kind in (Figure, Table):  # so that the numbers go on without a gap, whichever study is not there
         counts = [output.metadata["fmnist"]["count"] for output in outputs.values() if isinstance(output, kind)]
         assert counts[:3] == list(range(counts[0], counts[0] + 3)) and not any(counts[3:])

@@ -7,13 +7,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import t, ttest_1samp
+from scipy.stats import binomtest, t, ttest_1samp
 
 from fmnist_lib import ROOT, UserError, data, machine
 from fmnist_lib.press import charts
-from fmnist_lib.runs import record
+from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import folds, parameters, protocol, stats
+from fmnist_lib.study import conclusions, folds, parameters, protocol, stats
 
 STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "folds.yaml"))
 STATED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
@@ -60,6 +60,14 @@ def test_runs_become_rows_with_the_accuracy_at_the_best_epoch_and_a_diverged_fol
     ]
     assert table["accuracy"].tolist() == [60.0, 80.0] and table["elsewhere"].tolist() == [50.0, 90.0]
     assert table["gap"].isna().all()
+    labels = np.arange(10_000) % 10
+    answers = {"label": labels, "predicted": np.where(labels < 5, labels, 0), "probability": 0.5, "loss": 0.693147}
+    for run in runs[:2]:
+        run.attach(record.TEST, contents.pack_answers(pd.DataFrame(answers)))
+    assert folds.frame(runs)["test"].tolist() == [50.0, 50.0] and folds.frame(runs)["gap"].tolist() == [10.0, 30.0]
+    assert folds.frame(runs, 53)["seed"].tolist() == [0, 0]
+    with pytest.raises(UserError, match="all 1 trainings diverged"):
+        folds.frame(runs[2:])
 
 
 def test_a_fold_is_read_at_the_epoch_that_the_others_mean_loss_chooses_among_epochs_all_have():
@@ -94,6 +102,17 @@ def test_out_of_fold_counts_every_image_once_and_the_gap_is_the_mean_of_the_fold
 )
 def test_a_gap_is_closed_open_or_unsure_by_its_margin(low, high, said):
     assert folds.verdict(low, high) == said and folds.verdict(np.nan, np.nan) == folds.UNSURE
+
+
+def test_a_reduced_protocol_gets_no_verdict_and_each_case_is_counted_under_its_own():
+    assert set(folds.out_of_fold(TABLE, reduced=True)["verdict"]) == {"reduced protocol"}
+    summary = pd.concat([folds.out_of_fold(TABLE)] * 4, ignore_index=True)
+    summary["verdict"] = [folds.CLOSED] * 1 + [folds.OPEN] * 2 + [folds.UNSURE] * 4 + ["reduced protocol"]
+    message, values = conclusions.cross_validation(summary)
+    assert [values[name] for name in ("closed", "open", "unsure", "rest", "of")] == [1, 2, 4, 1, 8]
+    assert values["choice"] == pytest.approx(-0.1)  # where others choose, less accurate: the gap is smaller
+    ends = binomtest(8300, 10_000).proportion_ci(method="wilson")  # of the 83.0 % of the test images
+    assert values["chance"] == pytest.approx(50 * (ends.high - ends.low)) and message == conclusions.FOLDED
 
 
 def test_models_are_compared_fold_by_fold():

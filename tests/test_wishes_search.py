@@ -14,7 +14,7 @@ from fmnist_lib import ROOT, UserError, machine, models
 from fmnist_lib.press import charts
 from fmnist_lib.runs import record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import networks, parameters, protocol, search, strategies
+from fmnist_lib.study import conclusions, networks, parameters, protocol, search, strategies
 
 STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "search.yaml"))
 STATED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
@@ -94,6 +94,11 @@ def test_a_run_becomes_a_row_with_its_accuracy_and_its_operations_at_the_best_ep
     assert tuple(row) == (3, 128, 0.1, "adam", 0.0003, "relu", 1, 2.0, pytest.approx(flop * 10_000 * 2 / 1e12))
     scores, costs = strategies.by_seed([run])
     assert scores == {43: {search.config(one): [1.0] + [2.0] * 19}} and costs[search.config(one)] * 2 == row["teraflop"]
+
+
+def test_what_cannot_be_trained_at_full_size_is_refused_before_the_table_is_trained():
+    with pytest.raises(UserError, match="above 60000"):
+        search.recipes(STATED | {"train_images": 60_000})
 
 
 @pytest.mark.parametrize("wrong", [{"search_seeds": [1]}, {name: STATED[name][:1] for name in search.AXES.values()}])
@@ -196,6 +201,47 @@ def test_regret_over_time_is_the_mean_of_steps_that_last_to_the_end():
 def test_a_score_is_that_of_the_lowest_loss_so_far_and_a_loss_that_is_no_number_is_none():
     history = pd.DataFrame({"val_loss": [3.0, 1.0, 2.0, np.nan], "val_accuracy": [0.5, 0.6, 0.9, 0.1]})
     assert strategies._so_far(history) == [50.0, 60.0, 60.0, 60.0]
+
+
+ENDS = {"grid": (1.0, 0.05), "hierarchy": (0.2, 0.1), "one at a time": (0.1, 0.3), "random": (1.0, 0.2)}
+
+
+def replayed(other=ENDS):
+    """Return replays of two seeds that end as `ENDS`, and as ``other``, say: (paid, regret) of each strategy."""
+    rows = [(name, s, 0, *end) for s, of in enumerate((ENDS, other)) for name, end in of.items()]
+    return pd.DataFrame(rows, columns=["strategy", "seed", "replay", "paid", "regret"])
+
+
+def test_the_search_concludes_with_the_table_s_choice_at_full_size_and_each_strategy_s_own_end():
+    table = pd.concat([made(), made().iloc[:2].assign(**dict(zip(search.AXES, search.PAPERS, strict=True)))])
+    table = table.assign(accuracy=table["accuracy"].mask(table["n"] == 512, 99.0))  # the paper's is best of all
+    top = search.best(made(), 2)
+    rows = [(*search.PAPERS, s, 90.0 + s, 1.0) for s in (1, 2)] + [(*top[0], s, 91.0 + s, 1.0) for s in (1, 2)]
+    rows += [(*top[1], s, 95.0 + s, 1.0) for s in (1, 2)]  # the best of those seen there, which chose itself
+    compared = search.against(pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"]))
+    _, values = conclusions.searching(table, replayed(), compared)
+    assert values["leader"].startswith("k = 3, n = 64") and values["difference"] == 1.0 and values["seeds"] == 2
+    assert (values["one"]["regret"], values["other"]["regret"], values["grid"]) == (0.1, 0.3, 0.05)
+    assert (values["hierarchy"], values["independent"]) == pytest.approx((20, 10))
+    shares = search.importance(table).set_index("term")["share"].drop("seed")
+    assert values["first"]["share"] == pytest.approx(100 * shares.max() / shares.sum())
+
+
+@pytest.mark.parametrize(
+    ("swapped", "said"),
+    [
+        ({}, "the hierarchy has"),
+        ({"hierarchy": (0.2, 0.4)}, "neither has"),
+        ({"one at a time": (0.1, 0.1)}, "neither has"),
+    ],
+)
+def test_one_way_of_searching_is_called_better_if_it_is_so_on_every_seed(swapped, said):
+    assert conclusions._better(replayed(ENDS | swapped)) == said
+
+
+def test_one_at_a_time_is_called_better_where_it_is():
+    turned = replayed().replace({"strategy": {"hierarchy": "one at a time", "one at a time": "hierarchy"}})
+    assert conclusions._better(turned) == "one at a time has"
 
 
 def test_the_charts_of_the_search_draw_every_value_term_and_strategy():

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_1samp
 
-from fmnist_lib import models
+from fmnist_lib import UserError, models
 from fmnist_lib.commands.reference import FOLDER
 from fmnist_lib.press import charts
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import compare, networks, results, tradeoff
+from fmnist_lib.study import compare, conclusions, networks, results, tradeoff
 
 FRAME = results.frame(compare.every(Store(FOLDER / "runs", shipped=False)))
 MEASURED = {"CNN3-512-0.1": 9.5, "ANN-Juan-0.25": 0.9}
@@ -27,9 +28,9 @@ def table():
 
 def test_a_system_that_was_timed_takes_its_epochs_times_its_seconds():
     best = FRAME[FRAME["role"] == "search"].set_index("model")["best_epoch"]
-    for model, seconds in MEASURED.items():
-        assert table().loc[model, "seconds"] == pytest.approx(best[model] * seconds)
-        assert table().loc[model, "clock"] == "measured"
+    for model, name in (("CNN3-512-0.1", "CNN3-512-0.1"), ("ANN-Juan-0.25", "ANN-Juan")):  # which the rule chose there
+        assert table().loc[name, "seconds"] == pytest.approx(best[model] * MEASURED[model])
+        assert table().loc[name, "clock"] == "measured" and table().loc[name, "n"] == 1
 
 
 def test_another_takes_as_many_times_longer_an_epoch_as_it_has_operations_and_one_of_no_timed_family_is_left_out():
@@ -43,7 +44,47 @@ def test_another_takes_as_many_times_longer_an_epoch_as_it_has_operations_and_on
 
 def test_test_accuracies_are_the_retrainings_and_missing_where_there_is_none():
     again = FRAME[FRAME["test_accuracy"].notna()].set_index("model")["test_accuracy"]
-    assert table()["test"].dropna().to_dict() == again.to_dict() and table()["test"].isna().sum() == 15 - len(again)
+    again = again.rename({"ANN-Juan-0.25": "ANN-Juan"}).to_dict()
+    assert table()["test"].dropna().to_dict() == again and table()["test"].isna().sum() == 14 - len(again)
+
+
+def two_seeds():
+    """Return the frame beside a second seed in which ANN-Juan's other rate is the better one."""
+    second = FRAME.assign(seed=1, split_seed=43, run=FRAME["run"] + "-1")
+    other = second["model"] == "ANN-Juan-0.1"
+    second["best_val_accuracy"] = second["best_val_accuracy"] - 1.0
+    return pd.concat([FRAME, second.assign(best_val_accuracy=second["best_val_accuracy"].mask(other, 91.5))])
+
+
+def test_ann_juan_is_one_system_at_the_rate_that_each_seed_chooses():
+    scores = FRAME[FRAME["role"] == "search"].set_index("model")["best_val_accuracy"]
+    row = tradeoff.systems(two_seeds(), MEASURED, 10_000).set_index("model").loc["ANN-Juan"]
+    assert row["accuracy"] == pytest.approx((scores["ANN-Juan-0.25"] + 91.5) / 2) and row["n"] == 2
+    alone = FRAME[FRAME["model"] != "ANN-Juan-0.1"]  # of one rate the rule chooses none
+    assert "ANN-Juan-0.25" in set(tradeoff.systems(alone, MEASURED, 10_000)["model"])
+
+
+def test_the_papers_winner_is_set_against_the_ann_seed_by_seed():
+    scores = FRAME[FRAME["role"] == "search"].set_index("model")["best_val_accuracy"]
+    found, curve = (
+        tradeoff.systems(two_seeds(), MEASURED, 10_000),
+        pd.DataFrame({"patience": [3, 4], "saved": [50.0, 40.0]}),
+    )
+    curve = curve.assign(worst=[0.5, 0.0], n=7)
+    _, values = conclusions.trading(found, curve, tradeoff.by_seed(two_seeds()))
+    apart = [scores["CNN3-512-0.1"] - scores["ANN-Juan-0.25"], scores["CNN3-512-0.1"] - 1.0 - 91.5]
+    ends = ttest_1samp(apart, 0).confidence_interval(0.95)
+    assert (values["best"]["model"], values["ann"]["model"], values["seeds"]) == ("CNN3-512-0.1", "ANN-Juan", 2)
+    assert (values["gain"], values["low"], values["high"]) == pytest.approx((np.mean(apart), ends.low, ends.high))
+    row = found.set_index("model")
+    assert values["seconds"] == pytest.approx(row.loc["CNN3-512-0.1", "seconds"] / row.loc["ANN-Juan", "seconds"])
+    assert values["size"] == pytest.approx(row.loc["CNN3-512-0.1", "millions"] / row.loc["ANN-Juan", "millions"])
+    assert (values["patience"], values["saved"], values["worst"]) == (4, 40.0, 0.0)
+
+
+def test_patience_without_a_whole_training_is_refused():
+    with pytest.raises(UserError, match="here is none"):
+        tradeoff.patience_curve([], range(1, 4))
 
 
 def test_a_test_accuracy_of_those_seeds_alone_in_which_it_won_is_none_of_its_mean():

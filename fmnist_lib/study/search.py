@@ -30,7 +30,7 @@ def space(params: dict) -> dict[str, list]:
 def recipes(params: dict) -> list[Recipe]:
     """List the trainings of the search table: every configuration, for each of the search seeds.
 
-    Raises UserError where there is nothing to compare, or no other seed to judge by.
+    Raises UserError where there is nothing to compare, no other seed to judge by, or no training at full size.
     """
     if len(params["search_seeds"]) < 2:
         raise UserError(f"search_seeds = {params['search_seeds']} leaves no seed to judge by", "give at least two")
@@ -38,6 +38,8 @@ def recipes(params: dict) -> list[Recipe]:
         raise UserError("a search of one configuration", f"give several values of one of {', '.join(AXES.values())}")
     small = params | {"train_images": params["search_images"], "epochs": params["search_epochs"], "patience": 0}
     configs = list(product(*space(params).values()))
+    for one in (PAPERS, configs[0]):  # which are trained last, and refused before the first
+        recipe(one, params, params["seed"][0])
     return [recipe(config, small, seed) for seed in params["search_seeds"] for config in configs]
 
 
@@ -67,10 +69,13 @@ def apart(runs: list[Run], params: dict) -> tuple[list[Run], list[Run]]:
     return [run for run in runs if run.recipe in small], [run for run in runs if run.recipe not in small]
 
 
-def frame(runs: list[Run]) -> pd.DataFrame:
-    """Lay out trainings of the table, a row each: `AXES`, seed, accuracy [%] at the best epoch, teraflop up to it."""
+def frame(runs: list[Run], finished: bool = False) -> pd.DataFrame:
+    """Lay out trainings of the table, a row each: `AXES`, seed, accuracy [%] at the best epoch, teraflop up to it.
+
+    The table needs every configuration, and has those that diverged as they stood; ``finished`` leaves them out.
+    """
     rows = []
-    for run in runs:
+    for run in (run for run in runs if not (finished and run.diverged)):
         seed = run.recipe.split_seed - Recipe.split_seed
         row = (*config(run.recipe), seed, stats.percent(run.best["val_accuracy"]))
         rows.append((*row, an_epoch(run.recipe) * run.best_epoch))

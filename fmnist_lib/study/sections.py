@@ -1,6 +1,5 @@
 """The other studies that a report takes in: each what the shipped records of one params file give, or left out."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -47,22 +46,31 @@ def searched(params: dict, store: Store) -> list[Run]:
 
 
 def climbed(params: dict, store: Store) -> list[Run]:
-    """Return the runs of all steps beyond the paper if the test images, by which they are compared, were asked."""
-    runs = store.whole(list(beyond.recipes(params).values()))
+    """Return the runs of all steps beyond the paper."""
+    return tested(store.whole(list(beyond.recipes(params).values())))
+
+
+def folded(params: dict, store: Store) -> list[Run]:
+    """Return the runs of all folds."""
+    return tested(store.whole(folds.recipes(params)))
+
+
+def tested(runs: list[Run]) -> list[Run]:
+    """Return the runs of a study that compares by the test images, if all were asked; else none."""
     return runs if all(record.TEST in run.record["files"] for run in runs) else []
 
 
-def listed(recipes: Callable) -> Callable[[dict, Store], list[Run]]:
-    """Return the function that finds a study of one list of trainings."""
-    return lambda params, store: store.whole(recipes(params))
+def varied(params: dict, store: Store) -> list[Run]:
+    """Return the runs of the winner with one source of chance varied."""
+    return store.whole(variance.recipes(params))
 
 
 STUDIES = {  # by the name of its params file: the notebook, and its runs as far as they are a whole
     "rigorous": ("certainty", seeds),
     "readings": ("readings", readings),
-    "folds": ("cross_validation", listed(folds.recipes)),
+    "folds": ("cross_validation", folded),
     "search": ("hyperparameters", searched),
-    "variance": ("certainty", listed(variance.recipes)),
+    "variance": ("certainty", varied),
     "beyond": ("beyond", climbed),
 }
 

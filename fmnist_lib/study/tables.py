@@ -1,6 +1,7 @@
 """The report's tables, each one function of a frame of runs (`results.frame`), for the notebooks and for `verify`."""
 
 import hashlib
+from collections.abc import Callable
 
 import pandas as pd
 
@@ -105,14 +106,15 @@ def furthest(table: pd.DataFrame) -> dict | None:
     return {"model": model, "difference": both.loc[model, "accuracy difference"], **orders}
 
 
-def cost(frame: pd.DataFrame, images: int) -> pd.DataFrame:
-    """Return a row a model searched: its size, what training it to its best epoch costs, and its accuracy.
+def cost(frame: pd.DataFrame, images: int, names: Callable[[str], str] = str) -> pd.DataFrame:
+    """Return a row a model searched, by ``names`` of it: its size, what its best epoch costs, and its accuracy there.
 
     Columns: model, millions (of parameters), teraflop (operations of the products, which no machine changes), accuracy
     [%] on validation, the mean over seeds, with low and high of its interval: Student's over seeds, or of one
     run Wilson's over that many images.
     """
-    groups = _costs(frame).groupby("model", sort=False)
+    costs = _costs(frame)
+    groups = costs.assign(model=costs["model"].map(names)).groupby("model", sort=False)
     table = groups.mean().reset_index()
     each = [some["accuracy"].tolist() for _, some in groups]
     intervals = [stats.mean_interval(some) if len(some) > 1 else stats.wilson(*some, images) for some in each]
