@@ -79,6 +79,8 @@ def test_runs_become_rows_and_one_that_diverged_is_left_out(tmp_path):
     found = beyond.frame(runs)
     assert found["step"].tolist() == [beyond.BASE, "flips"] and found["validation"].tolist() == [75.0, 75.0]
     assert found["test"].iloc[0] == 90.0 and np.isnan(found["test"].iloc[1])
+    with pytest.raises(UserError, match="all 1 trainings diverged"):
+        beyond.frame({key: run for key, run in runs.items() if run.diverged})
 
 
 def test_the_chart_has_every_seed_the_means_and_the_published_accuracy():

@@ -45,7 +45,7 @@ def recipes(params: dict) -> dict[tuple[str, int], Recipe]:
 def frame(runs: dict[tuple[str, int], Run]) -> pd.DataFrame:
     """Lay out finished trainings, a row each: step, seed, validation and test accuracy [%] of the weights kept.
 
-    Test is nan where it was not asked; a run that diverged is left out.
+    Test is nan where it was not asked; a run that diverged is left out; UserError if all did.
     """
     rows = []
     for (step, seed), run in runs.items():
@@ -54,6 +54,8 @@ def frame(runs: dict[tuple[str, int], Run]) -> pd.DataFrame:
             right = float("nan") if answers is None else (answers["predicted"] == answers["label"]).mean()
             validation = stats.percent(run.best["val_accuracy"])
             rows.append((step, seed, validation, stats.percent(right)))
+    if not rows:
+        raise UserError(f"all {len(runs)} trainings diverged", "give another learning rate as lr, or peak")
     return pd.DataFrame(rows, columns=["step", "seed", "validation", "test"])
 
 
