@@ -42,6 +42,19 @@ def test_the_operations_of_a_step_are_those_that_pytorch_counts(name):
 # What is timed is done
 
 
+def clock(*seconds):
+    return SimpleNamespace(perf_counter=iter(seconds).__next__)
+
+
+def test_a_product_of_matrices_is_two_operations_for_each_of_its_multiplications(monkeypatch):
+    a = torch.rand(512, 512)
+    with FlopCounterMode(display=False) as counter:
+        a @ a
+    work = 100 * counter.get_total_flops() / 1e9
+    monkeypatch.setattr(benchmark.timeit, "repeat", lambda *_, number, repeat: [9.0, 0.5, 2.0])
+    assert benchmark.product_rates("fp32", "cpu", 2) == pytest.approx([work / 0.5, work / 2.0])
+
+
 def test_the_tutorial_loop_takes_every_step_in_fp32_with_pytorchs_own_defaults(data_dir, monkeypatch):
     steps, threads = [], torch.get_num_threads()
 
@@ -52,8 +65,8 @@ def test_the_tutorial_loop_takes_every_step_in_fp32_with_pytorchs_own_defaults(d
             super().step()
 
     monkeypatch.setattr(torch.optim, "Adam", Adam)
-    rates = benchmark.tutorial_rates(SMALL, data_dir)
-    assert len(rates) == 2 and min(rates) > 0
+    monkeypatch.setattr(benchmark, "time", clock(9.0, 11.0, 15.0))
+    assert benchmark.tutorial_rates(SMALL, data_dir) == [100 / 2, 100 / 4]
     assert steps == [(0.001, None, {torch.float32}, threads)] * 6
 
 
@@ -71,6 +84,14 @@ def test_the_parts_of_a_step_are_all_of_it(data_dir):
 def test_epochs_on_both_kinds_of_layers_are_timed_in_turn(data_dir):
     ratios = benchmark.compiled_ratios(replace(SMALL, kernels="numba"), data_dir)
     assert len(ratios) == SMALL.epochs - 1 and min(ratios) > 0
+
+
+def test_the_ratio_of_two_epochs_is_the_time_of_pytorchs_own_layers_by_that_of_the_compiled_ones(data_dir, monkeypatch):
+    trained = []
+    monkeypatch.setattr(job, "prepared", lambda recipe, _: ())
+    monkeypatch.setattr(benchmark.training, "fit", lambda **given: trained.append(given["kernels"]) or iter("123"))
+    monkeypatch.setattr(benchmark, "time", clock(0.0, 9.0, 18.0, 21.0, 22.0, 26.0, 28.0))
+    assert benchmark.compiled_ratios(SMALL, data_dir) == [3 / 1, 4 / 2] and trained == ["torch", "numba"]
 
 
 def test_twice_as_much_is_twice_as_many_steps(data_dir, monkeypatch):

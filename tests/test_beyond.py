@@ -83,6 +83,15 @@ def test_runs_become_rows_and_one_that_diverged_is_left_out(tmp_path):
         beyond.frame({key: run for key, run in runs.items() if run.diverged})
 
 
+def test_a_row_has_the_accuracy_of_the_epoch_whose_weights_were_kept(tmp_path):
+    small = STATED | PAPERS | {"shifts": 1, "epochs": 2, "seed": [0], "model": "ANN-Juan-0.25"}
+    key, recipe = next(iter(beyond.recipes(small).items()))
+    curve = [(1, 1.0, 0.4, 0.75), (2, 0.5, 0.6, 0.25)]
+    history = [dict(zip(contents.COLUMNS, row, strict=True)) for row in curve]
+    found = beyond.frame({key: Store(tmp_path).write(recipe, history, {}, *MADE)})
+    assert found["validation"].tolist() == [75.0]
+
+
 def test_the_chart_has_every_seed_the_means_and_the_published_accuracy():
     ax = charts.ladder(plt.subplots()[1], beyond.ladder(TABLE), 93.4)
     *dots, means, public = [list(line.get_ydata()) for line in ax.lines]

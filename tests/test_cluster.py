@@ -17,6 +17,7 @@ import filelock._unix
 import nbformat
 import psutil
 import pytest
+from test_runs import RECIPE, write
 from test_sweep import ANN, SMALL, contents, needs_processes, real, wait_for
 
 from fmnist_lib import ROOT, UserError
@@ -166,6 +167,17 @@ def test_what_travels_is_written_as_it_was_and_only_once(tmp_path, alone, travel
     kept = (store.place(ANN) / "run.json").stat().st_mtime_ns
     cluster.keep(travelled, ANN, store, weights=True)
     assert (store.place(ANN) / "run.json").stat().st_mtime_ns == kept
+
+
+def test_the_record_of_a_run_that_travels_is_written_last(tmp_path, monkeypatch):
+    sent = {path.name: path.read_bytes() for path in write(tmp_path / "there").folder.iterdir()}
+    written, here = [], Store(tmp_path / "here")
+    monkeypatch.setattr(
+        cluster, "write_file", lambda path, content: written.append(path) or files.write_file(path, content)
+    )
+    cluster.keep(sent, RECIPE, here, weights=True)
+    names = [path.name for path in written if path.parent == here.place(RECIPE)]
+    assert {*names} == {*sent} and names[-1] == "run.json"
 
 
 @pytest.mark.parametrize("name", ["history.csv", "weights.safetensors", "recipe.json", "run.json"])

@@ -127,7 +127,7 @@ def test_the_listing_is_for_people(tmp_path):
     write(tmp_path)
     (row,) = runs.listing(Store(tmp_path)).to_dict("records")
     assert re.fullmatch(r"\d+ epochs of [\d,]+ images", row["protocol"])
-    assert re.fullmatch(r"\d+\.\d\d % at epoch \d+", row["best"]) and re.fullmatch(r"\d+ kB|\d+\.\d MB", row["size"])
+    assert row["best"] == "90.00 % at epoch 1" and re.fullmatch(r"\d+ kB|\d+\.\d MB", row["size"])
     assert row["run"] == RECIPE.name and row["status"] == "finished"
 
 
@@ -145,7 +145,9 @@ def test_what_is_being_trained_is_read_from_disk_with_the_time_that_is_left(unde
     (row,) = runs.progress(Store(folder)).to_dict("records")
     assert (row["run"], row["epoch"], row["epochs"]) == (recipe.name, 1, recipe.epochs)
     assert row["left"] == pytest.approx(10.0 * (recipe.epochs - 1)) and row["alive"]
-    assert next(runs.watch(str(folder))).startswith("1 finished, 1 under way, 0 interrupted\n")
+    first, second = next(runs.watch(str(folder))).splitlines()
+    assert first == "1 finished, 1 under way, 0 interrupted"
+    assert ": epoch 1 of 2, loss 0.333, 90.00 % on validation, about " in second
 
 
 def test_watching_ends_when_nothing_is_under_way_and_writes_nothing(under_way, monkeypatch):

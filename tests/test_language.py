@@ -68,6 +68,23 @@ OTHERS |= {
     "activation",
     "seeds",
 }  # what the other studies' tables show
+DECIDING = {
+    "es": {
+        "training": "entrenamiento", "validation": "validación", "test": "prueba", "accuracy": "exactitud",
+        "loss": "pérdida", "Loss": "Pérdida", "Accuracy [%]": "Exactitud [%]", "epoch": "época", "epochs": "épocas",
+        "Training loss": "Pérdida de entrenamiento", "Validation loss": "Pérdida de validación",
+        "reproduced": "se reproduce", "not reproduced": "no se reproduce", "undecidable": "indecidible",
+        "no verdict": "sin veredicto", "not judged": "no se juzga", "the paper": "el trabajo", "paper": "trabajo",
+        "ours": "nuestro", "low": "desde", "high": "hasta", "gap low": "brecha, desde", "gap high": "brecha, hasta",
+        "total low": "total, inferior", "total high": "total, superior", "measured": "medido",
+        "by operations": "por operaciones", "on its own fold": "en su propio pliegue", "on test": "en prueba",
+        "closes the gap": "cierra la brecha", "leaves the gap": "deja la brecha", "trained": "entrenada",
+        "not trained yet": "sin entrenar todavía", "True class": "Clase real", "Predicted class": "Clase predicha",
+        "accuracy, k = 3 − 5": "exactitud, k = 3 − 5", "log ratio": "log del cociente", "difference": "diferencia",
+        "loss, p = 0.25 − 0.1": "pérdida, p = 0,25 − 0,1", "accuracy, p = 0.25 − 0.1": "exactitud, p = 0,25 − 0,1",
+        "mean": "media", "one more run": "una corrida más", "seed": "semilla", "cost": "costo", "images": "imágenes",
+    },
+}  # fmt: skip
 translated = pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
 
 
@@ -124,7 +141,7 @@ def test_nothing_is_untranslated_fuzzy_or_obsolete(language):
 @translated
 def test_a_translation_has_the_fields_the_formulas_and_the_references_of_its_message(language):
     def fields(text):
-        return sorted((name, spec) for _, name, spec, _ in string.Formatter().parse(text) if name is not None)
+        return [(name, spec) for _, name, spec, _ in string.Formatter().parse(text) if name is not None]  # in its order
 
     for message in catalogue(language):
         if message.id and message.id not in PROSE:
@@ -132,6 +149,11 @@ def test_a_translation_has_the_fields_the_formulas_and_the_references_of_its_mes
         if message.id in PROSE:
             for mark in "$#*[`":
                 assert message.id.count(mark) == message.string.count(mark), (mark, message.id)
+
+
+@translated
+def test_the_words_that_decide_are_those_of_a_dictionary_by_hand(language):
+    assert {word: tr(word, language) for word in DECIDING[language]} == DECIDING[language]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -101,6 +101,15 @@ def test_flips_and_shifts_are_each_alone_what_they_say(flips, shifts):
     assert modern.varied(IMAGES, False, 0) is IMAGES
 
 
+def test_a_variation_draws_mirrors_then_all_rows_then_all_columns():
+    with training.stream("variation", 5):
+        found = modern.varied(IMAGES, True, 2)
+    with training.stream("variation", 5):
+        mirrored, moves = torch.rand(400) < 0.5, torch.randint(5, (2, 400))
+    for image, other, mirror, down, right in zip(IMAGES, found, mirrored, *(2 - moves), strict=True):
+        assert torch.equal(moved(vision.hflip(image) if mirror else image, int(down), int(right)), other)
+
+
 def plain(model, lr, epochs, batch, smoothing, averaging, flips, shifts, **_):
     """Train with every ingredient as PyTorch has it; return (train loss, validation loss) an epoch and the average."""
     stepper, count = torch.optim.Adam(model.parameters(), lr=lr, fused=False, foreach=False), -(-len(TRAIN[0]) // batch)

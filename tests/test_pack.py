@@ -212,6 +212,13 @@ def test_a_pack_is_the_same_bytes_again_without_weights_and_grows_by_what_is_new
     assert Store(tmp_path / "runs").missing([RECIPE, OTHER, replace(RECIPE, weights_seed=7)]) == []
 
 
+def test_answers_attached_since_take_the_older_records_place_in_a_pack(tmp_path, packed):
+    assert Store(packed, shipped=False).find(RECIPE).answers() is None
+    read(tmp_path / "made" / RECIPE.name).attach(record.TEST, contents.pack_answers(answers_of()))
+    packing.add(Store(tmp_path / "made"), packed)
+    assert Store(packed, shipped=False).find(RECIPE).answers()["predicted"].sum() == 1000
+
+
 def test_a_damaged_run_is_not_packed_and_the_older_pack_stays(tmp_path, packed, capsys):
     before = packed.read_bytes()
     truncate(write(tmp_path / "more", replace(RECIPE, weights_seed=7)).folder / "history.csv")

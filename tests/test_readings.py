@@ -31,6 +31,37 @@ PARAMS = protocol.DEFAULTS | {
 
 # The trainings
 
+RIVALS = ("CNN-Nahuel", "ANN-Juan-0.1", "ANN-Juan-0.25")
+FINALISTS = ("CNN3-512-0.1", *RIVALS)
+CHANGES = {  # by hand, from the words of each reading
+    "no_padding": (("CNN3-512-0.1", "CNN5-512-0.1", "CNN-Nahuel"), {"padding": "0,0"}),
+    "same_padding": (
+        ("CNN3-512-0.1", "CNN5-512-0.1", "CNN3-128-0.25", "CNN5-128-0.25", "CNN-Nahuel"),
+        {"padding": "same"},
+    ),
+    "output_dropout": (FINALISTS, {"output": "dropout_relu"}),
+    "fixed_batches": (FINALISTS, {"shuffle": False}),
+    "standardised": (FINALISTS, {"scaling": "standardised"}),
+    "pixel_dropout": (RIVALS[1:], {"input_dropout": True}),
+    "no_dropout": (("ANN-Juan-0",), {}),
+    "chosen_on_test": (RIVALS, {"validate_on": "test"}),
+    "nahuel_k5": (("CNN-Nahuel",), {"nahuel_k": 5}),
+    "nahuel_batch": (("CNN-Nahuel",), {"batch": 1000}),
+    "nahuel_both": (("CNN-Nahuel",), {"nahuel_k": 5, "batch": 1000}),
+    "all_images": (FINALISTS, {"retrain_images": 60_000}),
+    "same_seeds": (FINALISTS, {"retrain_seed": 0}),
+    "best_weights": (FINALISTS, {}),
+    "training_mode": (FINALISTS, {}),
+    "mode_k5": (("CNN-Nahuel",), {"nahuel_k": 5}),
+    "mode_batch": (("CNN-Nahuel",), {"batch": 1000}),
+}
+
+
+def test_each_reading_changes_what_its_words_say():
+    assert {name: (r.systems, r.changes) for name, r in READINGS.items() if name != "default"} == CHANGES
+    assert [name for name, r in READINGS.items() if r.training_mode] == ["training_mode", "mode_k5", "mode_batch"]
+    assert [name for name, r in READINGS.items() if r.tested == "search"] == ["best_weights"]
+
 
 def test_a_reading_changes_what_it_says_on_the_networks_that_it_names_and_nothing_else():
     default = {(r.model, r.split_seed): r for r in weighing.searches(READINGS["default"], PARAMS)}
@@ -200,6 +231,17 @@ def test_an_epoch_counts_in_table_two_only_where_it_is_new(tmp_path, name, told)
     assert sorted(two[two.isna()].index) == sorted(told) and len(two) == 3
 
 
+def test_a_run_that_diverged_stands_for_no_number_of_the_paper(tmp_path):
+    searched = [trained(tmp_path, WINNER, seed, (0.3, bad)) for seed, bad in ((1, 0.2), (2, math.nan))]
+    tested = [
+        trained(tmp_path, WINNER, 1000 + seed, (0.3, bad), keep="last") for seed, bad in ((1, 0.2), (2, math.nan))
+    ]
+    for run in tested:
+        run.attach(record.TEST, contents.pack_answers(images_of(0.9)))
+    rows = weighing.values("default", searched, tested, "", 42)
+    assert rows[["table", "seed"]].values.tolist() == [["I", 1], ["II", 1001]]
+
+
 def found(**readings):
     """Make up values of Table II: what each reading adds to the paper's numbers of a network, seed by seed."""
     rows = []
@@ -220,6 +262,7 @@ def test_a_numbers_t_and_likelihood_are_those_of_one_more_run_with_the_pooled_sd
     sd = math.sqrt(np.mean([np.var(each, ddof=1) for each in DEFAULT.values()]))
     error = sd * math.sqrt(4 / 3)
     assert (row["t"], row["freedom"], row["n"]) == (pytest.approx(-0.1 / error), 6, 3) and row["inside"]
+    assert row["limit"] == pytest.approx(2.446911851)  # of a table: t of six degrees of freedom, 2.5 % on each side
     assert row["log_likelihood"] == pytest.approx(scipy.stats.t(6, row["mean"], error).logpdf(90.89))
     assert row["default_log_likelihood"] == pytest.approx(scipy.stats.t(6, 90.89 + 1.2, error).logpdf(90.89))
 

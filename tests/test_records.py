@@ -10,6 +10,7 @@ import random
 import shutil
 import subprocess
 from dataclasses import replace
+from importlib import metadata
 from types import SimpleNamespace
 
 import numpy as np
@@ -153,12 +154,22 @@ def test_the_source_is_the_commit_and_whether_a_tracked_file_of_the_library_diff
     assert (asked()["changed"], asked()["preregistration"]) == (True, hashlib.sha256(b"x").hexdigest())
 
 
+def test_a_lock_that_differs_from_the_commit_is_a_change_too(checkout):
+    (checkout / "constraints.txt").write_text("torch==1\n")
+    assert asked()["changed"] is True
+
+
 def test_without_git_or_a_checkout_of_its_own_the_source_is_not_known(checkout, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setenv("PATH", "")
         assert (asked()["commit"], asked()["changed"]) == (None, None)
     monkeypatch.setattr(record, "ROOT", checkout / "fmnist_lib")  # unpacked within somebody's repository
     assert record.source.cache_clear() or set(record.source().values()) == {None}
+
+
+@pytest.mark.parametrize("name", ["torch", "numpy"])
+def test_a_version_in_the_record_is_that_of_the_package_that_is_installed(name):
+    assert machine.environment("cpu")[name].partition("+")[0] == metadata.version(name).partition("+")[0]
 
 
 def test_the_variables_that_change_bits_are_in_the_record_and_no_others(monkeypatch):

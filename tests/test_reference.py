@@ -10,9 +10,11 @@ import subprocess
 from copy import deepcopy as copy_of
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -215,6 +217,8 @@ SPOILT = {
         "in cell 1",
     ),
     "a picture": (altered("report.ipynb", r'"image/png": "iVBORw0KGgo', r'"image/png": "iVBORw0KGgx'), "picture fig-"),
+    "a picture's drawing": (altered("report.ipynb", r"</svg>", "<!-- --></svg>"), "picture fig-"),
+    "the data of a figure": (altered("data/fig-loss.csv", r"(\d)\n", r"\g<1>1\n"), "data/fig-loss.csv is not"),
     "the page": (altered("report.html", r"92\.44", "92.45"), "report.html is not"),
     "the PDF": (lambda folder: (folder / "report.pdf").write_bytes(bytes(100_000)), "report.pdf is not"),
     "a page that is not there": (lambda folder: (folder / "report.html").unlink(), "report.html is not"),
@@ -254,11 +258,20 @@ def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_win
     run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"split_seed": 7}))
     Store(folder / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
+    write_file(tmp_path / "benchmark-cpu" / "benchmark.csv", b"measured")
     publish.publish(copy, folder, tmp_path)
+    assert (folder / "benchmark-cpu" / "benchmark.csv").read_bytes() == b"measured"
     assert {path.name for path in folder.glob("runs/[!.]*")} == {path.name for path in FOLDER.glob("runs/[!.]*")}
     assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
     assert (folder / "table1.csv").read_bytes() == (copy / "table1.csv").read_bytes()
     assert "table1.csv" in verify.verify(folder)[0]
+
+
+def test_the_record_of_a_run_is_shipped_last(tmp_path, monkeypatch):
+    run, written = read(next(FOLDER.glob("runs/ANN-Juan-0.1-s0-*"))), []
+    monkeypatch.setattr(publish, "write_file", lambda path, content, publish: written.append(path.name))
+    publish._ship(run, tmp_path)
+    assert {*written[:-1]} == run.record["files"].keys() - {record.WEIGHTS} and written[-1] == "run.json"
 
 
 def test_a_report_that_lacks_runs_is_not_published_and_what_is_shipped_stays(copy, tmp_path, monkeypatch):
@@ -349,6 +362,18 @@ def test_a_run_trained_anew_is_the_same_bits_and_one_that_was_not_is_measured(ti
     assert "not bit-identical" in line and "0.2500 nats and 0.00 points" in line
 
 
+def fake(weights, accuracy, epoch):
+    files = {"history.csv": 0, record.WEIGHTS: weights}
+    history = pd.DataFrame({"val_loss": [0.5], "val_accuracy": [accuracy]})
+    best = {"best": {"val_accuracy": accuracy}, "best_epoch": epoch, "history": history}
+    return SimpleNamespace(folder=Path("r"), record={"files": files}, **best)
+
+
+def test_other_weights_under_the_same_history_are_another_run_and_each_best_epoch_is_told_where_it_was():
+    line = reference.compared(fake(1, 0.5, 1), fake(2, 0.75, 2))
+    assert line.startswith("r: not bit-identical. Here 75.00 % at epoch 2, there 50.00 % at epoch 1; ")
+
+
 def test_a_name_that_no_run_has_is_answered_with_those_that_there_are(tiny):
     with pytest.raises(UserError, match=TINY.name):
         reference.retrain(tiny, "CNN7")
@@ -370,6 +395,16 @@ def test_a_picture_of_the_data_set_is_read_as_it_is_in_grey_in_colour_and_invert
     for content in (grey, colour, transparent):
         assert predict.picture(saved(content, tmp_path / "a.png")).equal(image)
     assert predict.picture(saved(255 - colour, tmp_path / "b.png"), invert=True).equal(image)
+
+
+def test_a_photograph_is_turned_as_it_says_and_what_is_transparent_is_as_light_as_the_ground(tmp_path, data_dir):
+    image = data.load("test", data_dir=data_dir)[0][:1]
+    turned, exif = Image.fromarray(np.rot90(image[0, 0])), Image.Exif()
+    exif[0x0112] = 6  # its orientation: to be turned clockwise
+    turned.save(tmp_path / "a.png", exif=exif)
+    assert predict.picture(tmp_path / "a.png").equal(image)
+    black = np.dstack([np.zeros((28, 28, 3), np.uint8), image[0, 0]])  # there where the garment is, seen on white
+    assert predict.picture(saved(black, tmp_path / "b.png"), invert=True).equal(image)
 
 
 @pytest.mark.parametrize("size", [(28, 28), (280, 140), (7, 90), (13, 13)], ids=str)

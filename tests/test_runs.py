@@ -232,6 +232,11 @@ def test_damage_to_a_file_is_named_and_only_its_run_is_set_aside_and_redone(tmp_
     assert Store(tmp_path).missing([RECIPE, OTHER]) == []
 
 
+def test_a_sound_run_is_not_set_aside(tmp_path):
+    write(tmp_path)
+    assert Store(tmp_path).set_aside(RECIPE) is None and Store(tmp_path).find(RECIPE).best_epoch == 1
+
+
 def test_a_run_without_its_record_is_no_run(tmp_path):
     delete(write(tmp_path).folder / "run.json")
     assert Store(tmp_path).find(RECIPE) is None and Store(tmp_path).missing([RECIPE]) == [RECIPE]
@@ -247,6 +252,14 @@ def test_a_record_without_weights_serves_all_that_needs_none(tmp_path):
         run.weights()
 
 
+def test_a_record_without_weights_is_trained_again_only_where_they_are_asked(tmp_path, monkeypatch):
+    delete(write(tmp_path).folder / "weights.safetensors")
+    monkeypatch.setattr(job, "prepared", lambda *_: {}["trained"])
+    job.train_one(RECIPE, Store(tmp_path), tmp_path)
+    with pytest.raises(KeyError, match="trained"):
+        job.train_one(RECIPE, Store(tmp_path), tmp_path, weights=True)
+
+
 def test_a_checkpoint_never_touches_the_record_of_a_run_whose_weights_are_made_again(tmp_path):
     run = write(tmp_path)
     delete(run.folder / "weights.safetensors")
@@ -260,16 +273,17 @@ def test_another_runs_folder_under_this_name_is_not_believed(tmp_path):
         Store(tmp_path).find(RECIPE)
 
 
+@pytest.mark.parametrize("name", [record.TEST, record.MODE])
 @pytest.mark.parametrize("how", [delete, empty, truncate, edit])
-def test_what_is_attached_is_verified_too(tmp_path, how):
+def test_what_is_attached_is_verified_too(tmp_path, how, name):
     run = write(tmp_path)
-    assert run.answers() is None
-    run.attach(record.TEST, contents.pack_answers(answers_of()))
-    assert run.answers()["predicted"].sum() == 1000
-    assert (run.folder / record.TEST).read_bytes() == contents.pack_answers(answers_of())
-    how(run.folder / record.TEST)
-    with pytest.raises(UserError, match=r"test\.csv\.gz is damaged"):
-        run.answers()
+    assert run.answers(name) is None
+    run.attach(name, contents.pack_answers(answers_of()))
+    assert run.answers(name)["predicted"].sum() == 1000
+    assert (run.folder / name).read_bytes() == contents.pack_answers(answers_of())
+    how(run.folder / name)
+    with pytest.raises(UserError, match=rf"{name} is damaged"):
+        run.answers(name)
     assert Store(tmp_path).missing([RECIPE]) == [RECIPE]
 
 

@@ -4,7 +4,9 @@ import ast
 import hashlib
 import shlex
 import signal
+import time
 from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -156,6 +158,13 @@ def test_no_training_bears_the_name_of_an_engine_that_is_not_this_one(reached, t
     with pytest.raises(UserError, match=f"computed by engine 1, and this is engine {NUMERICS}"):
         reached(replace(CNN, numerics=1))
     assert not list(tmp_path.glob("[!.]*"))
+
+
+def test_a_run_says_when_it_was_finished_in_utc_wherever_it_is(reached, tmp_path, monkeypatch):
+    monkeypatch.setattr(job.time, "localtime", lambda *_: time.gmtime(0))
+    reached(CNN)
+    finished = datetime.fromisoformat(Store(tmp_path).find(CNN).record["finished"])
+    assert abs(datetime.now(UTC) - finished) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("name", CHANGED)

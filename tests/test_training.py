@@ -78,6 +78,13 @@ def digest(tensor):
     return hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()[:16]
 
 
+def test_on_a_tie_the_weights_of_the_earliest_epoch_are_the_best(monkeypatch):
+    monkeypatch.setattr(training, "evaluate", lambda *_: (1.0, 0.5))
+    first, last = (kept(one)[1] for one in training.fit(built("ANN-Juan-0"), TRAIN, VAL, epochs=2, batch=100))
+    assert torch.equal(last["best.1.weight"], first["model.1.weight"])
+    assert not torch.equal(last["best.1.weight"], last["model.1.weight"])
+
+
 # The same as a plain loop
 
 

@@ -111,6 +111,12 @@ def test_the_best_configuration_is_the_one_that_was_made_best():
     assert search.best(made(), 2) == [(3, 64, 0.1, "adam", 0.001, "relu"), (3, 32, 0.1, "adam", 0.001, "relu")]
 
 
+def test_the_best_configuration_is_so_by_the_mean_over_its_seeds_and_not_by_its_luckiest():
+    lucky, steady = CONFIGS[:2]
+    rows = [(*lucky, 1, 99.0), (*lucky, 2, 80.0), (*steady, 1, 91.0), (*steady, 2, 91.0)]
+    assert search.best(pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy"]), 1) == [steady]
+
+
 def test_effects_are_those_that_were_put_in_less_their_mean_and_axes_of_one_value_have_none():
     found = search.effects(made()).set_index(["axis", "value"])
     assert found["effect"].to_dict() == pytest.approx(
@@ -189,6 +195,18 @@ def test_a_choice_is_judged_by_the_other_seed():
     last = strategies.ends(replays).set_index("strategy")
     assert last.loc["grid", ["paid", "regret", "n"]].tolist() == [1.0, (7 + 9) / 2, 2]
     assert last.loc["random", "n"] == 4 and last.loc["hierarchy", "paid"] < 1
+
+
+def test_each_replay_draws_an_order_of_its_own():
+    scores = {seed: {one: [float(i)] for i, one in enumerate(CONFIGS)} for seed in (1, 2)}
+    replays = strategies.replay(scores, dict.fromkeys(CONFIGS, 1.0), SPACE, 3).query("strategy == 'random'")
+    assert replays.groupby(["seed", "replay"])["regret"].agg(tuple).nunique() == 6
+
+
+def test_one_replay_in_ten_ends_worse_than_the_bad_regret_of_a_strategy():
+    rows = [("random", 1, i, 1.0, float(i)) for i in range(11)]
+    replays = pd.DataFrame(rows, columns=["strategy", "seed", "replay", "paid", "regret"])
+    assert strategies.ends(replays)[["regret", "bad"]].values.tolist() == [[5.0, pytest.approx(9.0)]]
 
 
 def test_regret_over_time_is_the_mean_of_steps_that_last_to_the_end():
