@@ -14,6 +14,8 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 from test_claims import ANN, GRID, JUDGED, NAHUEL, SECONDS, WINNER, by_hand, made_up
 from test_claims import retrained as retrained_as_long
+from test_readings import DEFAULT
+from test_readings import found as made_up_readings
 from test_sections import shown
 from test_tables_stats import images_of, scored, trained
 
@@ -22,7 +24,7 @@ from fmnist_lib.press import display
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import answers, conduct, mode, paper, protocol, ranks, results, tables, tradeoff
+from fmnist_lib.study import answers, conduct, mode, paper, protocol, ranks, results, tables, tradeoff, weighing
 from fmnist_lib.workers import sweep
 
 
@@ -62,7 +64,8 @@ def run(monkeypatch, tmp_path):
                 names |= {name: value for name, value in given.items() if name in names}
         return outputs
 
-    yield run
+    with matplotlib.rc_context():
+        yield run
     plt.close("all")
 
 
@@ -125,6 +128,15 @@ def test_the_effects_are_of_the_accuracy_the_tables_of_their_own_runs_and_the_p_
     said = outputs["tab-validation"].loc[WINNER, ("Accuracy [%]", "mean")]
     assert said == f"{mean(seeds, 'best_val_accuracy', WINNER):.2f}"
     assert "so low a tau would come in 3 of 100 cases" in text_of(outputs)
+
+
+def test_the_likeliest_reading_is_told_with_the_seeds_that_were_asked_for(run, monkeypatch):
+    monkeypatch.setattr(weighing, "recipes", lambda *_: [])
+    made = made_up_readings(default=DEFAULT, training_mode={WINNER: [0.1, 0.0, 0.2]})
+    monkeypatch.setattr(weighing, "conduct", lambda *_: made)
+    outputs = run("readings", reading=["training_mode"], seed=[11, 12, 13])
+    own = weighing.score(weighing.weigh(made)).loc["training_mode", "better"]
+    assert f"{own:+.1f} against the default's (n = 3 seeds)" in text_of(outputs)
 
 
 # Of one seed
