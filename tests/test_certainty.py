@@ -305,6 +305,13 @@ def test_the_winners_epoch_which_both_tables_give_counts_once():
     assert (uncounted["table"], uncounted["model"], uncounted["score"]) == ("II", "CNN3-512-0.1", "epoch")
 
 
+def test_the_paper_ranks_its_winner_first_and_its_lowest_last():
+    ranked = pd.DataFrame({"rank": range(1, 13)}, index=MODELS)
+    theirs = certainty.papers_rank(ranked, TABLE_1).set_index("model")["paper"]
+    higher = {model: sum(other[2] > TABLE_1[model][2] for other in TABLE_1.values()) for model in MODELS}
+    assert theirs["CNN3-512-0.1"] == 1 and (theirs - 1).to_dict() == higher
+
+
 @pytest.mark.parametrize(("seeds", "decides"), [(8, False), (9, True)])
 def test_a_p_value_that_no_effect_could_bring_below_the_level_is_no_opinion(seeds, decides):
     effect = pd.Series(np.linspace(1, 2, seeds))
@@ -327,7 +334,8 @@ def test_the_best_of_twelve_is_as_much_too_high_as_the_greatest_of_twelve_draws(
     assert (
         size == pytest.approx(0.3 * 1.629, rel=0.05) and n == 400
     )  # 1.629: the mean of the greatest of twelve normals
-    assert low < size < high
+    ends = 0.3 * scipy.stats.norm.ppf(np.array([0.025, 0.975]) ** (1 / 12))
+    assert (low, high) == pytest.approx(tuple(ends), rel=0.06)
     zero, down, up, _ = gap.split_luck(scores)
     assert zero == 0 and up == -down == pytest.approx(scipy.stats.t.ppf(0.975, 399) * 1.0, rel=0.12)
     sure = pd.DataFrame([[93.0] + [92.0] * 11] * 3, columns=MODELS)
@@ -377,3 +385,14 @@ def test_an_opinion_differs_where_it_puts_the_effect_on_another_side():
     assert row["mixed model"] == "" and found.loc["S13", "differs"] == ""
     none = opinions.opinions(claims.judge(results.frame([])), scores.head(1))
     assert (none["rule"] == "").all() and (none["differs"] == "").all()
+
+
+def test_an_effect_near_zero_is_below_a_bound_of_two_by_every_opinion_at_the_familys_level(monkeypatch):
+    scores = pd.DataFrame(92.0, index=range(11, 21), columns=results.papers().columns)
+    scores.loc[:, ("test", "ANN-Juan")] = 92 + 0.01 * np.arange(-5, 5)  # S9: below two points
+    levels = []
+    bca = stats.bca_interval
+    monkeypatch.setattr(stats, "bca_interval", lambda effect, level=0.95: levels.append(level) or bca(effect, level))
+    found = opinions.opinions(claims.judge(results.frame([])), scores).set_index("id")
+    said = found.loc["S9", ["rule", "bootstrap", "signs flipped", "sign test"]]
+    assert (said == "−").all(axis=None) and set(levels) == {1 - 0.05 / 12, 1 - 0.05 / 5}

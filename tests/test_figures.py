@@ -20,7 +20,7 @@ from matplotlib.transforms import Bbox
 from torch.nn import functional as F
 
 from fmnist_lib import models
-from fmnist_lib.press import diagrams, figures
+from fmnist_lib.press import charts, diagrams, figures
 from fmnist_lib.press.language import speak
 
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Boot"]
@@ -304,6 +304,82 @@ def test_beside_the_paper_stand_ours_its_interval_and_every_seed_each_in_its_row
         zip((t.get_text() for t in drawn.get_legend().get_texts()), drawn.get_legend().legend_handles, strict=True)
     )
     assert names["the paper"].get_marker() == "x" and names["ours, 95 % interval"].get_marker() == "o"
+
+
+def named(axis):
+    """Return where each name of an axis stands."""
+    return dict(zip((text.get_text() for text in axis.get_ticklabels()), axis.get_ticklocs(), strict=True))
+
+
+def points(line):
+    return [tuple(point) for point in line.get_xydata().tolist()]
+
+
+def test_each_effect_stands_in_its_named_row_with_those_of_its_seeds():
+    frame = pd.DataFrame({"axis": list("kkp"), "value": ["3", "5", "0.1"], "effect": [0.5, -0.2, 1.0]})
+    frame["each"] = [[0.4, 0.6], [-0.4, 0.0], [0.9, 1.1]]
+    drawn = charts.effects(axes(), frame)
+    rows, dots = named(drawn.yaxis), lines_at(drawn, "o")
+    for row, seeds, mean in zip(frame.itertuples(), dots[::2], dots[1::2], strict=True):
+        y = rows[f"{row.axis} = {row.value}"]
+        assert points(mean) == [(row.effect, y)] and points(seeds) == [(x, y) for x in row.each]
+
+
+def test_each_share_of_the_variance_is_the_bar_beside_its_name():
+    frame = pd.DataFrame({"term": ["k", "seed", "k, n", "Residual"], "share": [50.0, 30.0, 15.0, 5.0]})
+    drawn = charts.importance(axes(), frame, count=2)
+    widths = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in drawn.patches}
+    shown = {name: widths[y] for name, y in named(drawn.yaxis).items()}
+    assert shown == {"k": 50, "seed": 30, "three and more, and chance": 5}
+
+
+def test_each_strategy_is_the_line_of_its_name_from_what_is_paid_to_what_is_missed():
+    curves = pd.DataFrame({"grid": [3.0, 1.0], "hierarchy": [2.0, np.nan]}, index=[0.1, 1.0])
+    drawn = charts.regret(axes(), curves)
+    lines = {line.get_label(): points(line) for line in drawn.lines if line.get_marker() == "None"}
+    assert lines == {"grid": [(10, 3), (100, 1)], "hierarchy": [(10, 2)]}
+    assert [points(dot) for dot in lines_at(drawn, "o")] == [[(100, 1)], [(10, 2)]]
+
+
+def test_each_step_of_a_ladder_has_its_seeds_and_their_mean_above_its_name():
+    frame = pd.DataFrame({"step": ["paper", "flips"], "accuracy": [81.0, 83.0], "each": [[80.0, 82.0], [82.5, 83.5]]})
+    drawn = charts.ladder(axes(), frame, 93.4)
+    columns = [named(drawn.xaxis)[step] for step in frame["step"]]
+    assert [points(dots) for dots in lines_at(drawn, "o")] == [
+        [(x, value) for value in each] for x, each in zip(columns, frame["each"], strict=True)
+    ]
+    assert points(lines_at(drawn, "_")[0]) == list(zip(columns, frame["accuracy"], strict=True))
+
+
+def test_each_patience_stands_at_what_it_saves_and_loses():
+    curve = pd.DataFrame({"patience": [3, 4], "saved": [50.0, 40.0], "lost": [1.0, 0.5], "worst": [2.0, 1.5]})
+    drawn = charts.patience(axes(), curve)
+    lines = {line.get_label(): points(line) for line in lines_at(drawn, "o")}
+    assert lines == {"mean": [(50, 1), (40, 0.5)], "the training that loses most": [(50, 2), (40, 1.5)]}
+    assert {text.get_text(): text.xy for text in drawn.texts} == {"3": (50, 1)}
+
+
+def test_each_fold_is_marked_as_its_legend_says_above_its_models_name():
+    frame = pd.DataFrame({"model": ["CNN-Nahuel"] * 2 + ["CNN3-512-0.1"] * 2, "accuracy": [90.0, 80.0, 70.0, 75.0]})
+    drawn = charts.folds(axes(), frame.assign(test=frame["accuracy"] - 1))
+    legend, columns = drawn.get_legend(), named(drawn.xaxis)
+    marks = dict(zip((t.get_text() for t in legend.get_texts()), legend.legend_handles, strict=True))
+    crosses = lines_at(drawn, "x")
+    assert marks["on test"].get_marker() == "x" and marks["on its own fold"].get_marker() == "o"
+    for line, cross, (model, some) in zip(
+        (line for line in drawn.lines if line.get_marker() != "x" and len(line.get_xdata())),
+        crosses,
+        frame.groupby("model", sort=False),
+        strict=True,
+    ):
+        assert line.get_ydata().tolist() == list(some["accuracy"])
+        assert cross.get_ydata().tolist() == list(some["accuracy"] - 1)
+        assert line.get_xdata().mean() == cross.get_xdata().mean() == pytest.approx(columns[model])
+
+
+def test_the_front_keeps_its_accuracy_until_the_next_system_is_paid_for():
+    (line,) = charts.front(axes(), pd.DataFrame({"cost": [1.0, 5.0], "accuracy": [90.0, 92.0]}), "cost").lines
+    assert line.get_drawstyle() == "steps-post" and points(line) == [(1, 90), (5, 92)]
 
 
 @pytest.mark.parametrize(("language", "sign"), [("en", "."), ("es", ",")])

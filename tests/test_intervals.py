@@ -1,5 +1,7 @@
 """The figures of many seeds show every seed, the margin of the rule, and sizes that add up, in both languages."""
 
+import re
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -70,14 +72,53 @@ def test_a_forest_has_each_models_seeds_below_it_and_the_papers_cross():
     assert dots(ax) == each and [92.44] in [list(line.get_xdata()) for line in ax.lines]
 
 
+def lines(ax):
+    return [line.get_xydata().tolist() for line in ax.lines]
+
+
+def test_the_thick_line_of_a_forest_is_the_means_interval_and_the_thin_one_is_that_of_one_more_run():
+    ends = {"low": [91.7, 91.9], "high": [92.7, 92.6], "least": [91.0, 91.5], "most": [93.0, 93.5]}
+    frame = pd.DataFrame({"model": ["CNN3-512-0.1", "CNN-Nahuel"], "paper": 92.0, "mean": [92.2, 92.3], **ends})
+    ax = intervals.forest(plt.subplots()[1], frame.assign(each=[[92.0], [92.1]]))
+    drawn = {line.get_linewidth(): [] for line in ax.lines}
+    for line in ax.lines:
+        drawn[line.get_linewidth()].append(line.get_xydata().tolist())
+    for width, names in ((1, ["least", "most"]), (2.5, ["low", "high"])):
+        assert drawn[width][:2] == [[[x, y] for x in frame.loc[y, names]] for y in (0, 1)]
+
+
+def test_a_difference_and_a_part_of_a_claim_have_their_whole_interval_in_their_row():
+    frame = pd.DataFrame({"name": ["a", "b"], "estimate": [0.2, 1.0], "low": [-0.1, 0.5], "high": [0.4, 1.2]})
+    ax = intervals.differences(plt.subplots()[1], frame, "points")
+    (bars,) = ax.collections
+    assert [bar.tolist() for bar in bars.get_segments()] == [[[-0.1, 0], [0.4, 0]], [[0.5, 1], [1.2, 1]]]
+    assert [[0.2, 0], [1.0, 1]] in lines(ax)
+    rows = JUDGED[JUDGED["id"] == "S1"]
+    fig = intervals.judged(plt.figure(figsize=intervals.size(rows)), claims.effects("S1", SCORES), rows)
+    for y, row in enumerate(rows.itertuples()):
+        assert [[row.low, y], [row.high, y]] in lines(fig.axes[0]) and [[row.mean, y]] in lines(fig.axes[0])
+
+
+def test_a_place_has_its_interval_the_papers_cross_and_how_often_it_is_first():
+    frame = pd.DataFrame({"model": ["CNN3-512-0.1", "CNN-Nahuel"], "rank": [1, 2], "low": [1, 1], "high": [2, 4]})
+    ax, beside = intervals.places(plt.figure(), frame.assign(first=[0.7, 0.3], paper=[2, 1])).axes
+    assert lines(ax)[:4] == [[[1, 0], [2, 0]], [[1, 0]], [[1, 1], [4, 1]], [[2, 1]]]
+    assert lines(ax)[4] == [[2, 0], [1, 1]] and [bar.get_width() for bar in beside.patches] == [70, 30]
+
+
 def test_a_waterfall_steps_down_from_the_first_total_to_the_last():
-    sizes = [1.5, 0.4, np.nan, 0.6, 0.5]
-    frame = pd.DataFrame({"name": list("abcde"), "size": sizes, "low": np.nan, "high": np.nan})
+    sizes, low, high = (
+        [1.5, 0.4, np.nan, 0.6, 0.5],
+        [np.nan, 0.3, np.nan, 0.5, np.nan],
+        [np.nan, 0.6, np.nan, 0.9, np.nan],
+    )
+    frame = pd.DataFrame({"name": list("abcde"), "size": sizes, "low": low, "high": high})
     _, ax = plt.subplots()
     intervals.waterfall(ax, frame, "points")
     bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches]
     assert bars[0] == (0, 1.5) and bars[1] == pytest.approx((1.5, 1.1)) and bars[3] == pytest.approx((1.1, 0.5))
     assert bars[4] == pytest.approx((0, 0.5))
+    assert [line.get_xdata() for line in ax.lines[:2]] == [pytest.approx([1.2, 0.9]), pytest.approx([0.6, 0.2])]
 
 
 def test_a_specification_curve_has_a_dot_a_number_and_a_dot_a_choice():
@@ -93,12 +134,15 @@ def test_a_specification_curve_has_a_dot_a_number_and_a_dot_a_choice():
         np.ptp(above.transData.transform([(0, -1), (0, 1)])[:, 1])
     )
     assert [list(line.get_ydata()) for line in below.lines if line.get_marker() == "o"] == [[0, 1], []]
+    assert [label.get_text() for label in below.get_xticklabels()] == ["mode", "default"]
 
 
 def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_decide():
     text = claim_as_markdown(JUDGED[JUDGED["id"] == "S2"])
     row = JUDGED[JUDGED["id"] == "S2"].iloc[0]
     assert f"**By the rule: {row['verdict']}**" in text and "(n = 10)" in text and "99.58 %" in text
+    numbers = [f"{row[name]:+.2f}".replace("-", "−") for name in ("mean", "low", "high")]
+    assert re.findall(r"[+−]\d+\.\d+", text.replace("\\", ""))[:3] == numbers and len(set(numbers)) == 3
     undecided = JUDGED[JUDGED["seeds needed"] > 0].iloc[0]
     said = claim_as_markdown(JUDGED[JUDGED["id"] == undecided["id"]])
     assert f"{undecided['seeds needed']:.0f} seeds would decide it" in said.replace("\\,", ",").replace(",", "")

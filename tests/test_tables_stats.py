@@ -279,6 +279,13 @@ def test_a_mean_over_seeds_has_students_interval_and_ann_juans_cost_is_that_of_e
     assert tables.spent(frame).loc["ANN-Juan", "teraflop"] == pytest.approx(one * (20 + 30 + 50) / 3)
 
 
+def test_a_search_that_diverged_has_no_part_in_what_its_model_costs(tmp_path):
+    frame = results.frame([scored(tmp_path, "ANN-Juan-0.1", seed, accuracy=0.8 + seed / 100) for seed in (0, 1)])
+    lost = frame.assign(status="diverged", best_epoch=9, best_val_accuracy=10.0)
+    for told in (tables.spent, lambda some: tables.cost(some, 10_000)):
+        pd.testing.assert_frame_equal(told(pd.concat([frame, lost])), told(frame))
+
+
 def test_what_a_training_costs_is_that_of_the_network_in_its_readings_and_of_searches_alone(tmp_path):
     nahuel = trained(tmp_path, "CNN-Nahuel", nahuel_k=5, padding="same")
     again = trained(tmp_path, "CNN-Nahuel", 1000, keep="last")

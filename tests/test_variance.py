@@ -41,6 +41,8 @@ def test_runs_are_read_at_their_best_epoch_under_the_source_that_varies(tmp_path
     table = variance.frame(runs, few)
     assert list(table["source"]) == ["weights"] * 10 + ["order"] * 10 and set(table["epoch"]) == {1}
     assert table["accuracy"].tolist() == pytest.approx(np.linspace(90, 91.9, 20)) and set(table["loss"]) == {0.2}
+    diverged = trained(tmp_path, "CNN3-512-0.1", losses=[np.nan], order_seed=1)
+    pd.testing.assert_frame_equal(variance.frame([*runs, diverged], few), table)
 
 
 def made_up(**sds):
