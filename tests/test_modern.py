@@ -142,9 +142,10 @@ def test_a_training_with_every_ingredient_is_that_of_a_plain_loop(kernels):
     *_, last = training.fit(model, TRAIN, VAL, **SETTINGS, order_seed=5, kernels=kernels)
     ours, tensors = [(row["train_loss"], row["val_loss"]) for row in last.history], last.tensors()
     assert np.abs(np.array(ours) - theirs).max() < 2e-3
+    noise = {"0.bias", "1.running_mean", "4.bias", "5.running_mean"}  # normalised away: Adam steps by rounding alone
     for name, mean in average.items():
-        if mean.is_floating_point():  # PyTorch averages the count of batches too, and rounds it down
-            assert torch.allclose(tensors[f"averaged.{name}"], mean, atol=2e-2), name
+        if mean.is_floating_point() and name not in noise:  # PyTorch averages the count of batches too, rounded down
+            assert torch.allclose(tensors[f"averaged.{name}"], mean, atol=3e-3), name
 
 
 @pytest.mark.parametrize("name", MODERN)
