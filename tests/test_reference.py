@@ -317,6 +317,14 @@ def test_what_another_version_may_have_drawn_otherwise_is_named_and_proves_nothi
         verify.verify(copy)
 
 
+def test_another_processor_excuses_no_page_that_is_not_what_its_notebook_gives(copy, monkeypatch):
+    monkeypatch.setattr(verify, "departures", lambda *_: ["vector units AVX2, the runs had AVX512"])
+    assert verify.verify(copy)[1] == []
+    (copy / "report.html").write_bytes(b"forged")
+    with pytest.raises(UserError, match=r"report\.html is not what the records give"):
+        verify.verify(copy)
+
+
 def test_a_machine_that_trains_in_another_way_gives_the_same_words_from_the_same_records(made, study):
     folder, notebook, data = made
     again = copy_of(notebook)

@@ -17,6 +17,7 @@ from fmnist_lib.study.protocol import Study
 Found = tuple[list[str], list[str], list[str]]  # parts that are the same, that are not, and why
 MAKERS = "torch numpy pandas scipy statsmodels matplotlib seaborn babel nbconvert beautifulsoup4 jinja2 typst"
 MAKERS += " pypandoc-binary"  # whose other versions may write other bytes
+VERSION = ", the lock has "
 AS_GIVEN = ("settings(", "Markdown(f")  # cells that show how the parameters were given, "auto" or by name
 
 
@@ -41,9 +42,12 @@ def compared(folder: Path, study: Study, values: dict, again, data: dict, why: l
     added = {"runs_dir"} | {name for name in reference.KIND if given.get(name) != asked.get(name)}
     made, there = made | shown(again, added) | data, there | shown(notebook, added)
     there |= {name: (folder / name).read_bytes() for name in data if (folder / name).is_file()}
-    pages = report.rendered(notebook) | pictures(again)
+    drawn = pictures(again)
+    pages = report.rendered(notebook) | drawn
     kept = {path.name: path.read_bytes() for path in folder.glob("report.*")} | pictures(notebook)
-    excused = {name for name in pages if why} | {name for name in made if why and name.startswith("how it was given")}
+    others = any(VERSION in reason for reason in why)  # a page is made from its notebook alone, on whatever processor
+    excused = {name for name in pages if others or (why and name in drawn)}
+    excused |= {name for name in made if why and name.startswith("how it was given")}
     made, there = made | pages, there | {name: kept.get(name) for name in pages}
     if moved(folder):  # the parameters that it was made with do not say where its runs are
         made, there = (
@@ -132,7 +136,7 @@ def departures(study: Study, values: dict) -> list[str]:
     for name in MAKERS.split():
         locked = re.findall(rf"^{name}==([^\s;]+)", lock.replace("_", "-"), re.M | re.I)
         if (here := metadata.version(name).partition("+")[0]) not in locked:
-            found.append(f"{name} {here}, the lock has {' or '.join(locked)}")
+            found.append(f"{name} {here}{VERSION}{' or '.join(locked)}")
     units = {run.record["environment"]["capability"] for run in study.every}
     if (mine := torch.backends.cpu.get_cpu_capability()) not in units:
         found.append(f"vector units {mine}, the runs had {', '.join(sorted(units))}")
