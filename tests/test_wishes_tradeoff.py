@@ -66,11 +66,8 @@ def test_ann_juan_is_one_system_at_the_rate_that_each_seed_chooses():
 
 def test_the_papers_winner_is_set_against_the_ann_seed_by_seed():
     scores = FRAME[FRAME["role"] == "search"].set_index("model")["best_val_accuracy"]
-    found, curve = (
-        tradeoff.systems(two_seeds(), MEASURED, 10_000),
-        pd.DataFrame({"patience": [3, 4], "saved": [50.0, 40.0]}),
-    )
-    curve = curve.assign(worst=[0.5, 0.0], n=7)
+    found = tradeoff.systems(two_seeds(), MEASURED, 10_000)
+    curve = pd.DataFrame({"patience": [3, 4], "saved": [50.0, 40.0], "worst": [0.5, 0.0], "n": 7})
     _, values = conclusions.trading(found, curve, tradeoff.by_seed(two_seeds()))
     apart = [scores["CNN3-512-0.1"] - scores["ANN-Juan-0.25"], scores["CNN3-512-0.1"] - 1.0 - 91.5]
     ends = ttest_1samp(apart, 0).confidence_interval(0.95)
