@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fmnist_lib.fused import Pixels, fuse
+from fmnist_lib.kernels import rounded
 
 STREAMS = ("weights", "order", "dropout")  # each draws from a private generator
 SCALINGS = {"unit": (0.0, 1.0), "standardised": (0.2860, 0.3530)}  # mean and deviation of the 60,000 images, in [0, 1]
@@ -52,10 +53,12 @@ def faster(model: nn.Sequential, scaling: str = "unit", kernels: str = "torch") 
     if next(model.parameters()).device.type != "cpu":
         return of_bytes(model, scaling)
     if kernels == "torch":
-        return of_bytes(fuse(model), scaling)
-    from fmnist_lib.kernels.layers import compile_layers
+        network = of_bytes(fuse(model), scaling)
+    else:
+        from fmnist_lib.kernels.layers import compile_layers
 
-    return compile_layers(model, *SCALINGS[scaling])
+        network = compile_layers(model, *SCALINGS[scaling])
+    return network if rounded.multiplied_here() else rounded.in_fp32(network)
 
 
 def epoch_order(n: int, shuffle: bool, seed: int, epoch: int) -> Tensor:
