@@ -13,7 +13,7 @@ import numpy
 import torch
 
 from fmnist_lib import UserError
-from fmnist_lib.kernels import compilable
+from fmnist_lib.kernels import compilable, rounded
 
 NVIDIA = Path("/dev/nvidia0")  # there where a card is, whether or not its driver suits this PyTorch
 # Variables that choose other instructions or sums: the same recipe then gives other bits.
@@ -56,7 +56,7 @@ def native_bf16(device: str) -> bool:
     """Say whether the hardware multiplies bf16 itself: compute capability ≥ 8.0; AVX-512 bf16 or AMX."""
     if device == "cuda":
         return torch.cuda.get_device_capability() >= (8, 0)
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return rounded.multiplied_here()
 
 
 def prepare(threads: int = 1):

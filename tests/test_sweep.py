@@ -82,13 +82,6 @@ def test_a_finished_run_is_never_trained_again(tmp_path, data_dir, monkeypatch):
     assert state(tmp_path / ANN.name) == before
 
 
-@pytest.mark.parametrize(("precision", "native", "told"), [("bf16", False, 1), ("bf16", True, 0), ("fp32", False, 0)])
-def test_bf16_on_a_machine_without_it_is_said_to_be_slow_before_it_begins(precision, native, told, monkeypatch, capsys):
-    monkeypatch.setattr(machine, "native_bf16", lambda _: native)
-    sweep.tell_slow([CNN, replace(CNN, precision=precision)])
-    assert capsys.readouterr().out.count("in software, some twenty times") == told
-
-
 def test_the_same_recipe_trained_elsewhere_gives_the_same_bytes(tmp_path, data_dir):
     for place in ("a", "b"):
         job.train_one(ANN, Store(tmp_path / place), data_dir)

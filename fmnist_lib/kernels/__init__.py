@@ -1,4 +1,5 @@
-"""The layers of a training on a CPU: `fused` in PyTorch alone; the others are loops that it has no name for.
+"""The layers of a training on a CPU: `fused` in PyTorch alone, `rounded` where it has no instruction for bf16, and
+loops that PyTorch has no name for.
 
 Those (`first`, `second`, their `gradients`, put into `layers`) are compiled by numba on first use and kept on disk.
 
@@ -12,6 +13,7 @@ what meets in it are few flat arrays, and a select chooses between constants.
 
 from torch import nn
 
+from fmnist_lib.kernels import rounded
 from fmnist_lib.kernels.fused import Pixels, fuse
 
 SCALINGS = {"unit": (0.0, 1.0), "standardised": (0.2860, 0.3530)}  # mean and deviation of the 60,000 images, in [0, 1]
@@ -40,7 +42,9 @@ def faster(model: nn.Sequential, scaling: str = "unit", kernels: str = "torch") 
     if next(model.parameters()).device.type != "cpu":
         return of_bytes(model, scaling)
     if kernels == "torch":
-        return of_bytes(fuse(model), scaling)
-    from fmnist_lib.kernels.layers import compile_layers
+        network = of_bytes(fuse(model), scaling)
+    else:
+        from fmnist_lib.kernels.layers import compile_layers
 
-    return compile_layers(model, *SCALINGS[scaling])
+        network = compile_layers(model, *SCALINGS[scaling])
+    return network if rounded.multiplied_here() else rounded.in_fp32(network)

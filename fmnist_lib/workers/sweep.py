@@ -47,7 +47,6 @@ def train(
         print(f"Runs to train: {len(todo)}.", flush=True)
         if not cluster:
             machine.resolve(todo[0].device, todo[0].precision, todo[0].kernels)
-            tell_slow(todo)
         folder = download.fetch(data_dir)
         if cluster:
             train_on(cluster, todo, store, data_dir, workers, weights)
@@ -61,12 +60,6 @@ def train(
     for run in found:
         checkpoint.tidy(run)
     return found
-
-
-def tell_slow(todo: list[Recipe]):
-    """Print what asking for bf16 costs where no hardware computes it: some twenty-fold, as we measured with AVX2."""
-    if any(recipe.precision == "bf16" and not machine.native_bf16(recipe.device) for recipe in todo):
-        print("This machine computes bf16 in software, some twenty times as slowly as fp32 (-p precision fp32).")
 
 
 def tell_alike(todo: list[Recipe], store: Store):
