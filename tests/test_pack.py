@@ -81,6 +81,13 @@ def test_of_several_shipped_records_of_a_run_that_with_most_files_is_taken_whate
     assert Store(tmp_path / "runs").missing([RECIPE], weights=True) == []
 
 
+def test_of_two_records_with_most_files_that_with_the_answers_counts_more_than_that_with_weights(tmp_path, shipped):
+    weighed = write(tmp_path / "weighed", OTHER)
+    assert weighed.has_weights and weighed.answers() is None
+    shutil.copytree(tmp_path / "weighed", shipped / "reference" / "runs")
+    assert Store(tmp_path / "runs").find(OTHER, weights=True).answers() is not None
+
+
 @pytest.mark.parametrize("name", [record.TEST, record.MODE])
 def test_a_shipped_answer_that_is_changed_in_one_byte_is_no_answer(tmp_path, shipped, name):
     run = write(tmp_path / "more")
