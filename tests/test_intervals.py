@@ -137,6 +137,16 @@ def test_a_specification_curve_has_a_dot_a_number_and_a_dot_a_choice():
     assert [label.get_text() for label in below.get_xticklabels()] == ["mode", "default"]
 
 
+def test_in_the_table_a_claim_is_worded_and_judged_once_and_each_part_has_its_effect():
+    table = claims_as_text(JUDGED)
+    assert JUDGED["id"].duplicated().sum() > 5 and len(table) == len(JUDGED)
+    for row, again in zip(JUDGED.itertuples(), JUDGED["id"].duplicated(), strict=True):
+        effect, said = table.loc[row.Index, ["Effect", "verdict"]]
+        claim = "" if again else row.claim + ": " * (row.part != "")
+        assert effect == f"{row.id}. {claim}{f'{row.part} [{row.unit}]' if row.part else ''}"
+        assert said == ("" if again else row.verdict)
+
+
 def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_decide():
     text = claim_as_markdown(JUDGED[JUDGED["id"] == "S2"])
     row = JUDGED[JUDGED["id"] == "S2"].iloc[0]

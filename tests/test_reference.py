@@ -38,9 +38,10 @@ def study():
     return reference.records(FOLDER)
 
 
-def published(folder: Path, notebook, pages: dict[str, bytes]) -> Path:
-    """Lay out an executed notebook, its pages and data, and all that follows from the records, README and LEEME too."""
-    nbformat.write(notebook, folder / "report.ipynb")
+def published(folder: Path, notebooks: dict, pages: dict[str, bytes]) -> Path:
+    """Lay out executed notebooks, the pages and data, and all that follows from the records, README and LEEME too."""
+    for name, notebook in notebooks.items():
+        nbformat.write(notebook, folder / f"{name}.ipynb")
     (folder / report.DATA).mkdir(exist_ok=True)
     for name, content in pages.items():
         (folder / name).write_bytes(content)
@@ -54,27 +55,28 @@ def published(folder: Path, notebook, pages: dict[str, bytes]) -> Path:
 
 
 def laid_out(place: Path) -> Path:
-    skip = shutil.ignore_patterns("s*.ipynb", "t*.ipynb", "report.html", "report.pdf", "*.svg")
+    skip = shutil.ignore_patterns("report.html", "report.pdf")
     return Path(shutil.copytree(FOLDER, place / "reference", ignore=skip))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A report as it is published from the reference's notebook, which stands for one that was executed today."""
-    notebook = nbformat.read(FOLDER / "report.ipynb", 4)
+    notebooks = {name: reference.notebook(FOLDER, name) for name in report.NOTEBOOKS}
     pages = {path.name: path.read_bytes() for path in FOLDER.glob("report.[hp]*")}
     data = {f"{report.DATA}/{path.name}": path.read_bytes() for path in FOLDER.glob(f"{report.DATA}/*.csv")}
-    return published(laid_out(tmp_path_factory.mktemp("made")), notebook, pages | data), notebook, data
+    return published(laid_out(tmp_path_factory.mktemp("made")), notebooks, pages | data), notebooks, data
 
 
 @pytest.fixture
 def copy(made, tmp_path, monkeypatch):
     """A copy of that report, to be spoilt; nothing is executed, and a notebook that was changed makes other pages."""
-    folder, notebook, data = made
+    folder, notebooks, data = made
     pages = {path.name: path.read_bytes() for path in folder.glob("report.[hp]*")}
-    monkeypatch.setattr(verify, "executed", lambda *_: (notebook, data))
+    same = notebooks["report"]
+    monkeypatch.setattr(verify, "executed", lambda *_: (notebooks, data))
     monkeypatch.setattr(verify, "departures", lambda *_: [])
-    monkeypatch.setattr(report, "rendered", lambda node: pages if node == notebook else dict.fromkeys(pages, b""))
+    monkeypatch.setattr(report, "rendered", lambda node: pages if node == same else dict.fromkeys(pages, b""))
     monkeypatch.setattr(reference, "PAGES", folder.parent)
     return Path(shutil.copytree(folder, tmp_path / "reference"))
 
@@ -97,8 +99,8 @@ def test_the_reference_is_what_its_records_give(capsys):
 @pytest.mark.long  # the whole report of test_command is verified by executing it too
 def test_a_report_made_from_records_is_verified_whole_by_executing_it_again(tmp_path, monkeypatch):
     folder = laid_out(tmp_path)
-    notebook, data = verify.executed(folder, reference.records(folder)[1])
-    published(folder, notebook, report.rendered(notebook) | data)
+    notebooks, data = verify.executed(folder, reference.records(folder)[1])
+    published(folder, notebooks, report.rendered(notebooks["report"]) | data)
     monkeypatch.setattr(reference, "PAGES", tmp_path)
     same, untold, _ = verify.verify(folder)
     assert untold == [] and {"report.html", "report.pdf", "table1.csv", "picture fig-cost"} <= set(same)
@@ -218,6 +220,24 @@ SPOILT = {
     ),
     "a picture": (altered("report.ipynb", r'"image/png": "iVBORw0KGgo', r'"image/png": "iVBORw0KGgx'), "picture fig-"),
     "a picture's drawing": (altered("report.ipynb", r"</svg>", "<!-- --></svg>"), "picture fig-"),
+    "a sentence of another notebook": (
+        altered("sweep.ipynb", r"the winner is \*\*CNN", "the winner is **ANN"),
+        "of sweep.ipynb is not",
+    ),
+    "a table of another notebook": (
+        altered("test_comparison.ipynb", r"<td[^>]*>89\.\d", "<td>99.9"),
+        "of test_comparison.ipynb is not",
+    ),
+    "a picture of another notebook": (
+        altered("retrain.ipynb", r'"image/png": "iVBORw0KGgo', r'"image/png": "iVBORw0KGgx'),
+        "picture fig-loss of retrain.ipynb is not",
+    ),
+    "the parameters of another notebook": (
+        altered("retrain.ipynb", r"epochs = 50", "epochs = 5"),
+        "of retrain.ipynb is",
+    ),
+    "another notebook": (lambda folder: (folder / "sweep.ipynb").unlink(), "sweep.ipynb is no notebook of a report"),
+    "the drawing of the images": (altered("samples.svg", r"</svg>", "<!-- --></svg>"), "samples.svg is not"),
     "the data of a figure": (altered("data/fig-loss.csv", r"(\d)\n", r"\g<1>1\n"), "data/fig-loss.csv is not"),
     "the page": (altered("report.html", r"92\.44", "92.45"), "report.html is not"),
     "the PDF": (lambda folder: (folder / "report.pdf").write_bytes(bytes(100_000)), "report.pdf is not"),
@@ -326,10 +346,10 @@ def test_another_processor_excuses_no_page_that_is_not_what_its_notebook_gives(c
 
 
 def test_a_machine_that_trains_in_another_way_gives_the_same_words_from_the_same_records(made, study):
-    folder, notebook, data = made
-    again = copy_of(notebook)
-    again.metadata["papermill"]["parameters"] |= {"precision": "other"}
-    given = next(cell for cell in again.cells if "injected-parameters" in cell.metadata.get("tags", []))
+    folder, notebooks, data = made
+    again = copy_of(notebooks)
+    again["report"].metadata["papermill"]["parameters"] |= {"precision": "other"}
+    given = next(cell for cell in again["report"].cells if "injected-parameters" in cell.metadata.get("tags", []))
     given.source = given.source.replace('precision = "bf16"', 'precision = "other"')
     assert verify.compared(folder, *study, again, data, ["this machine trains by cpu, fp32, numba"])[1] == []
     given.source += "epochs = 49\n"

@@ -92,13 +92,23 @@ def kept(folder: Path) -> dict[str, str]:
 
 def written(folder: Path) -> tuple[dict, dict[str, str]]:
     """Return what a report's notebook says: its parameters, and its tables' HTML by label; UserError if it is none."""
-    path = Path(folder) / "report.ipynb"
+    return _told(notebook(folder))
+
+
+def _told(nb) -> tuple[dict, dict[str, str]]:
+    outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
+    labelled = [output for output in outputs if "fmnist" in output.get("metadata", {})]
+    shown = {output.metadata["fmnist"]["label"]: output.data.get("text/html") for output in labelled}
+    return dict(nb.metadata["papermill"]["parameters"]), shown
+
+
+def notebook(folder: Path, name: str = "report"):
+    """Return a report's executed notebook of that name; UserError if it is none."""
+    path = Path(folder) / f"{name}.ipynb"
     try:
         nb = nbformat.reads(read_file(path, LARGEST).decode(), 4)
-        outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
-        labelled = [output for output in outputs if "fmnist" in output.get("metadata", {})]
-        shown = {output.metadata["fmnist"]["label"]: output.data.get("text/html") for output in labelled}
-        return dict(nb.metadata["papermill"]["parameters"]), shown
+        _told(nb)
+        return nb
     except (*record.UNREADABLE, nbformat.ValidationError) as error:
         cause = f"{path} is no notebook of a report ({type(error).__name__}: {short(error)})"
         raise UserError(cause, "name the folder of a report, such as reports/reference") from error

@@ -65,16 +65,16 @@ def _ours(row: dict, name: str, digits: int) -> str:
 def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
     """Write the claims, a row a part of each: its effect, the paper's, ours and its interval, n, the verdict.
 
-    ``judged`` is the table of ``study.claims.judge``; a claim's verdict stands in its first row alone, and beside each
-    part that is undecidable how many seeds would decide it, by the variance seen.
+    ``judged`` is the table of ``study.claims.judge``; a claim's words and verdict stand in its first row alone, and
+    beside each part that is undecidable how many seeds would decide it, by the variance seen.
     """
     rows = []
     for row in judged.assign(again=judged["id"].duplicated()).to_dict("records"):
         digits = DIGITS.get(row["unit"], 0)
         paper, ours, low, high = (number(row[name], digits, sign="+") for name in ("paper", "mean", "low", "high"))
         interval = f"{low} … {high}" if row["n"] > 1 else "—"
-        measured = f": {tr(row['part'])} [{tr(row['unit'])}]" if row["part"] else ""
-        effect = f"{row['id']}. {tr(row['claim'])}{measured}"
+        measured = f"{tr(row['part'])} [{tr(row['unit'])}]" if row["part"] else ""
+        effect = f"{row['id']}. {': '.join(filter(None, ('' if row['again'] else tr(row['claim']), measured)))}"
         said = "" if row["again"] else verdict(row["verdict"])
         rows.append((effect, paper, ours, interval, str(row["n"]), said, number(row["seeds needed"])))
     told = pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict", "n to decide"])
