@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 from fmnist_lib import UserError, short
 from fmnist_lib.rules import FLAG, RATE, SEED, SHARE, Rule, one_of, required, whole
@@ -72,7 +72,7 @@ class Recipe:
     @property
     def json(self) -> str:
         """Return the canonical JSON: sorted keys, every field written, but for `LATER` ones at their defaults."""
-        written = {name: v for name, v in asdict(self).items() if name not in LATER or v != getattr(Recipe, name)}
+        written = {name: v for name, v in vars(self).items() if name not in LATER or v != getattr(Recipe, name)}
         return json.dumps(written, sort_keys=True, indent=1) + "\n"
 
     @property

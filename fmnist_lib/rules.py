@@ -23,8 +23,8 @@ class Rule:
 
     def checked(self, name: str, value, shown: str = ""):
         """Return the value in its own type; else raise UserError: what was received (``shown``), near and expected."""
-        hint = near(value, self.schema.get("enum", ()))
-        return self.own(required(self.ok(value), name, value, self.expected, hint, shown))
+        hint = "" if (ok := self.ok(value)) else near(value, self.schema.get("enum", ()))
+        return self.own(required(ok, name, value, self.expected, hint, shown))
 
 
 def required(ok: bool, name: str, value, expected: str, hint: str = "", shown: str = ""):

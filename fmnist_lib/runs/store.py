@@ -54,7 +54,8 @@ class Store:
         run = self._own(recipe)
         if run and (run.has_weights or not weights or TEST in run.record["files"]):
             return run
-        found = [run for folder in self.shipped if (run := _found(folder / recipe.name, recipe))]
+        name = recipe.name
+        found = [run for folder in self.shipped if (run := _found(folder / name, recipe))]
         run = max(found, key=lambda run: [there(run.folder / name) for name in (TEST, WEIGHTS, MODE)], default=None)
         if run and (not weights or TEST in run.record["files"]):
             for name in {TEST, MODE} & run.record["files"].keys():
