@@ -1,5 +1,6 @@
 """The figures of many seeds show every seed, the margin of the rule, and sizes that add up, in both languages."""
 
+import math
 import re
 
 import matplotlib
@@ -14,8 +15,8 @@ from test_claims import SECONDS, made_up
 from fmnist_lib.press import figures, intervals
 from fmnist_lib.press.language import LANGUAGES, speak
 from fmnist_lib.press.specification import specification
-from fmnist_lib.press.tables import claim_as_markdown, claims_as_text
-from fmnist_lib.study import claims, results
+from fmnist_lib.press.tables import claim_as_markdown, claims_as_text, refuted_as_markdown
+from fmnist_lib.study import claims, results, rule
 
 FRAME = made_up(spread=0.3)
 JUDGED, SCORES = claims.judge(FRAME, SECONDS), results.by_seed(FRAME, SECONDS)
@@ -147,6 +148,44 @@ def test_in_the_table_a_claim_is_worded_and_judged_once_and_each_part_has_its_ef
         assert said == ("" if again else row.verdict)
 
 
+@pytest.mark.parametrize(
+    ("claim", "condition"),
+    [
+        ("S1", "within ±0.50"), ("S2", "> 0 (±0.20)"), ("S3", "< 0 (±0.010)"), ("S9", "< 2.00"), ("S10", "< 0 (±2.0)"),
+        ("S11", "> 0 (±0.10)"), ("P5", "> 0.80"), ("S7", "—"),
+    ],
+)  # fmt: skip
+def test_beside_each_effect_stands_when_it_holds(claim, condition):
+    at = JUDGED["id"].tolist().index(claim)
+    assert claims_as_text(JUDGED)["holds if"][at] == condition
+    speak("es")
+    assert claims_as_text(JUDGED)["holds if"][at] == condition.replace("within", "dentro de").replace(".", ",")
+
+
+def test_of_a_claim_that_is_not_reproduced_the_part_that_decides_is_said_with_its_numbers():
+    judged = JUDGED.assign(verdict="reproduced", says="reproduced")
+    assert refuted_as_markdown(claims.refuted(judged)) == ""
+    s3 = judged["id"] == "S3"
+    judged.loc[s3, "verdict"] = "not reproduced"
+    judged.loc[s3 & judged["part"].str.startswith("loss"), "says"] = "not reproduced"
+    judged.loc[judged["id"] == "S9", "says"] = "not reproduced"  # of a claim with another verdict
+    (row,) = judged[s3 & judged["part"].str.startswith("loss")].to_dict("records")
+    said = refuted_as_markdown(claims.refuted(judged)).replace("\\", "")
+    numbers = [f"{row[name]:+.3f}".replace("-", "−") for name in ("mean", "low", "high")]
+    effect = f"{row['part']} is {numbers[0]} nats, between {numbers[1]} and {numbers[2]}"
+    assert said == f"- S3. {row['claim']}: {effect}; the claim is < 0 (±0.010)."
+
+
+def test_the_word_of_a_part_is_that_of_its_own_interval():
+    own = JUDGED[JUDGED["verdict"].isin(rule.VERDICTS)]
+    for row in own.itertuples():
+        assert row.says == rule.decide(row.kind, row.margin, row.low, row.high)
+    for _, parts in own.groupby("id"):
+        assert parts["verdict"].iloc[0] == rule.together(list(parts["says"]))
+    few = claims.judge(FRAME[FRAME["seed"] < 14], SECONDS)
+    assert set(few["says"]) == {""} and len(own) > 20
+
+
 def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_decide():
     text = claim_as_markdown(JUDGED[JUDGED["id"] == "S2"])
     row = JUDGED[JUDGED["id"] == "S2"].iloc[0]
@@ -155,10 +194,18 @@ def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_d
     assert re.findall(r"[+−]\d+\.\d+", text.replace("\\", ""))[:3] == numbers and len(set(numbers)) == 3
     undecided = JUDGED[JUDGED["seeds needed"] > 0].iloc[0]
     said = claim_as_markdown(JUDGED[JUDGED["id"] == undecided["id"]])
-    assert f"{undecided['seeds needed']:.0f} seeds would decide it" in said.replace("\\,", ",").replace(",", "")
-    table = claims_as_text(JUDGED[JUDGED["part"] != ""])
-    told = pd.to_numeric(table["n to decide"].str.replace(",", ""), errors="coerce")
-    assert told.tolist() == pytest.approx(JUDGED.loc[JUDGED["part"] != "", "seeds needed"].tolist(), nan_ok=True)
+    assert f"spread seen: {undecided['seeds needed']:.0f}." in said.replace("\\", "").replace(",", "")
+    table, open_ = claims_as_text(JUDGED), JUDGED["verdict"] == "undecidable"
+    told = pd.to_numeric(table["seeds to decide"].str.replace(",", ""), errors="coerce")
+    assert told.tolist() == pytest.approx(JUDGED["seeds needed"].where(open_).tolist(), nan_ok=True)
+    assert told.notna().any()
+    mine = JUDGED["id"] == undecided["id"]  # a part that is open, of a claim that another part decides
+    decided = claims_as_text(JUDGED.assign(verdict=JUDGED["verdict"].mask(mine, "not reproduced")))
+    assert set(decided.get("seeds to decide", pd.Series("", JUDGED.index))[mine]) == {""}
+    never = JUDGED.assign(**{"seeds needed": JUDGED["seeds needed"].replace(undecided["seeds needed"], math.inf)})
+    assert "too many" in set(
+        claims_as_text(never)["seeds to decide"]
+    ) and "spread seen: too many." in claim_as_markdown(never[never["id"] == undecided["id"]])
     few = claims.judge(FRAME[FRAME["seed"] < 14], SECONDS)
     assert "**By the rule: not judged: 3 of 10 seeds**" in claim_as_markdown(few[few["id"] == "S1"])
     one = claims.judge(FRAME[FRAME["seed"] == 11], SECONDS)

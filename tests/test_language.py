@@ -75,7 +75,7 @@ DECIDING = {
         "training": "entrenamiento", "validation": "validación", "test": "prueba", "accuracy": "exactitud",
         "loss": "pérdida", "Loss": "Pérdida", "Accuracy [%]": "Exactitud [%]", "epoch": "época", "epochs": "épocas",
         "Training loss": "Pérdida de entrenamiento", "Validation loss": "Pérdida de validación",
-        "reproduced": "se reproduce", "not reproduced": "no se reproduce", "undecidable": "indecidible",
+        "reproduced": "se reproduce", "not reproduced": "no se reproduce", "undecidable": "sin decidir",
         "no verdict": "sin veredicto", "not judged": "no se juzga", "the paper": "el trabajo", "paper": "trabajo",
         "ours": "nuestro", "low": "desde", "high": "hasta", "gap low": "brecha, desde", "gap high": "brecha, hasta",
         "total low": "total, inferior", "total high": "total, superior", "measured": "medido",

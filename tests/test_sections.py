@@ -238,9 +238,26 @@ def test_ten_judging_seeds_have_their_verdicts_counted():
     judged = claims.judge(made_up())
     message, values = conclusions.claims(judged)
     each = judged[~judged["id"].isin(["S7", "S14"])].drop_duplicates("id")["verdict"]  # which have no effect
-    assert message == conclusions.VERDICTS and values["n"] == 10 and values["claims"] == 17 and values["patience"] == 15
-    assert {word: values["counted"][word] for word in rule.VERDICTS} == {w: (each == w).sum() for w in rule.VERDICTS}
-    assert sum(values["counted"]) + values["rest"] == 17
+    assert message == conclusions.VERDICTS and (values["n"], values["patience"]) == (10, 15)
+    assert (values["S"], values["P"], values["claims"]) == (12, 5, 17)
+    told = sentence(message, **values).replace("\\", "")
+    words = ["Reproduced", "in sign, but negligible in size", "not reproduced", "undecidable"]
+    named = judged.set_index("id")["verdict"]
+    for word, shown in zip(rule.VERDICTS, words, strict=True):
+        count, ids = (each == word).sum(), named.index[(named == word) & ~named.index.duplicated()]
+        assert f"{shown}: {count} ({', '.join(ids)})" if count else f"{shown}: none" in told
+    rest = [claim for claim, verdict in named[~named.index.duplicated()].items() if verdict not in rule.VERDICTS]
+    rest = [claim for claim in rest if claim not in claims.UNJUDGED]  # by ties, or for want of the seconds
+    assert told.endswith(f"without a verdict: {len(rest)} ({', '.join(rest)}).") and rest
+
+
+def test_a_claim_that_a_diverged_run_takes_out_is_told_to_be_without_a_verdict():
+    frame = made_up()
+    gone = (frame["seed"] == 15) & frame["model"].str.startswith("CNN5-")
+    message, values = conclusions.claims(claims.judge(frame[~gone]))
+    assert (
+        message == conclusions.VERDICTS and values["told"]["rest"] == "6 (S11, P1, P2, P3, P4, P5)"
+    )  # no seconds either
 
 
 def test_the_readme_says_what_several_seeds_conclude_and_nothing_of_one(taken):

@@ -41,7 +41,7 @@ def blocks(study: Study, values: dict, language: str = "en", taken: dict | None 
     table1 = tables.table_1(results.frame(study.grid, values["split_seed"]), seeds)
     table2 = tables.table_2(results.frame(study.retrained, values["split_seed"]), seeds)
     told = [(protocol.STAMP, protocol.stamped(values)), (tables.LINE, tables.made(every))]
-    made = re.sub(r"\\(\W)", r"\1", " · ".join(sentence(message, **given) for message, given in told))  # as bare text
+    made = _bare(" · ".join(sentence(message, **given) for message, given in told))
     tested = {name: table2.loc[model] for name, model in TESTED.items()}
     found = sentence(FOUND, winner=protocol.WINNER, models=len(tested), **tested)
     found = "\n\n".join([found, *over_seeds(study, values, taken or {})])
@@ -57,7 +57,12 @@ def over_seeds(study: Study, values: dict, taken: dict) -> list[str]:
         return []
     judged = claims.judge(frame, results.seconds_an_epoch())
     told = (conclusions.certainty(certainty.among(frame)), conclusions.claims(judged))
-    return [sentence(message, **numbers) for message, numbers in told]
+    return [_bare(sentence(message, **numbers)) for message, numbers in told]
+
+
+def _bare(text: str) -> str:
+    """Take out the signs before what Markdown could read as markup: models' names and numbers hold none."""
+    return re.sub(r"\\(\W)", r"\1", text)
 
 
 def side_by_side(table: pd.DataFrame, loss_digits: int) -> str:

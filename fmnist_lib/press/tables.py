@@ -1,5 +1,6 @@
 """The study's tables as texts: numbers as the language writes them, words for a reader."""
 
+import math
 import re
 
 import pandas as pd
@@ -8,6 +9,7 @@ from fmnist_lib.press.language import number, sentence, tr
 
 PART = "{part}: {mean} {unit}, between {low} and {high} at {level:.2f} % (n = {n}); in the paper {paper}."
 ALONE = "{part}: {mean} {unit} (n = {n}, so no interval); in the paper {paper}."
+REFUTED = "{id}. {claim}: {part} is {mean} {unit}, between {low} and {high}; the claim is {holds}."
 DIGITS = {"points": 2, "nats": 3, "epochs": 1, "log ratio": 2, "share": 2}  # decimals of an effect
 
 
@@ -63,10 +65,10 @@ def _ours(row: dict, name: str, digits: int) -> str:
 
 
 def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
-    """Write the claims, a row a part of each: its effect, the paper's, ours and its interval, n, the verdict.
+    """Write the claims, a row a part of each: its effect, when it holds, the paper's, ours, the verdict.
 
     ``judged`` is the table of ``study.claims.judge``; a claim's words and verdict stand in its first row alone, and
-    beside each part that is undecidable how many seeds would decide it, by the variance seen.
+    beside each undecided part of one that is undecidable how many seeds would decide it, by mean and spread as seen.
     """
     rows = []
     for row in judged.assign(again=judged["id"].duplicated()).to_dict("records"):
@@ -76,9 +78,36 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         measured = f"{tr(row['part'])} [{tr(row['unit'])}]" if row["part"] else ""
         effect = f"{row['id']}. {': '.join(filter(None, ('' if row['again'] else tr(row['claim']), measured)))}"
         said = "" if row["again"] else verdict(row["verdict"])
-        rows.append((effect, paper, ours, interval, str(row["n"]), said, number(row["seeds needed"])))
-    told = pd.DataFrame(rows, columns=["Effect", "paper", "ours", "interval", "n", "verdict", "n to decide"])
-    return told if judged["seeds needed"].notna().any() else told.drop(columns="n to decide")
+        n = str(row["n"]) if row["part"] else "—"
+        needed = _needed(row) if row["says"] == row["verdict"] else ""
+        rows.append((effect, holds(row), paper, ours, interval, n, said, needed))
+    heads = ["Effect", "holds if", "paper", "ours", "interval", "n", "verdict", "seeds to decide"]
+    told = pd.DataFrame(rows, columns=heads)
+    return told if told["seeds to decide"].any() else told.drop(columns="seeds to decide")
+
+
+def holds(row: dict) -> str:
+    """Write when an effect holds, by its kind and margin; in brackets what counts as negligible."""
+    if not row["part"]:
+        return "—"
+    margin = number(row["margin"], DIGITS[row["unit"]])
+    forms = {"greater": "> 0 (±{})", "less": "< 0 (±{})", "none": tr("within ±{}"), "below": "< {}", "above": "> {}"}
+    return forms[row["kind"]].format(margin)
+
+
+def _needed(row: dict) -> str:
+    needed = row["seeds needed"]
+    return "" if pd.isna(needed) else number(needed) if math.isfinite(needed) else tr("too many")
+
+
+def refuted_as_markdown(rows: pd.DataFrame) -> str:
+    """Say, a line a part, what decides that a claim is not reproduced: rows of `study.claims.refuted`; "" for none."""
+    lines = []
+    for row in rows.to_dict("records"):
+        numbers = {name: number(row[name], DIGITS[row["unit"]], sign="+") for name in ("mean", "low", "high")}
+        told = {name: row[name] for name in ("id", "claim", "part", "unit")}
+        lines.append("- " + sentence(REFUTED, **numbers, **told, holds=holds(row)))
+    return "\n".join(lines)
 
 
 def claim_as_markdown(rows: pd.DataFrame) -> str:
@@ -91,8 +120,8 @@ def claim_as_markdown(rows: pd.DataFrame) -> str:
         lines.append("- " + sentence(PART if row["n"] > 1 else ALONE, **numbers, **about))
         if row["diverged"]:
             lines[-1] += " " + sentence("Left out because a run diverged: {n} seeds.", n=row["diverged"])
-        if row["seeds needed"] > 0:
-            lines[-1] += " " + sentence("By the variance seen, {n} seeds would decide it.", n=row["seeds needed"])
+        if needed := _needed(row):
+            lines[-1] += " " + sentence("Seeds that would decide it, by the mean and the spread seen: {n}.", n=needed)
     said = verdict(rows["verdict"].iloc[0])
     return "\n".join([*lines, "", f"**{sentence('By the rule')}: {said}**"])
 

@@ -25,7 +25,7 @@ WORDS = {  # what the paper says, shortly; S: its sentences, P: patterns of Tabl
     "S6": "The winner is more accurate on validation than on test",
     "S7": "That is a bias of the validation set",
     "S8": "The convolutional models do better on test",
-    "S9": "The difference is not large",
+    "S9": "The difference on test is not large",
     "S10": "They need notably fewer epochs",
     "S11": "They take longer to train",
     "S12": "That may simply be more parameters: CNN3-128, which has fewer, against ANN-Juan",
@@ -95,9 +95,16 @@ def grid(level: str) -> list[str]:
 
 PARTS = [
     *(Part("S1", f"{WINNER} − {m}", partial(less, "accuracy", WINNER, m), "none", 0.5, "points") for m in NEXT_FOUR),
-    Part("S2", "accuracy, winner − other k = 3", partial(above_others, "accuracy"), "greater", 0.2, "points"),
-    Part("S3", "loss, winner − other k = 3", partial(above_others, "loss"), "less", 0.01, "nats"),
-    Part("S3", "best epoch, winner − other k = 3", partial(above_others, "epoch"), "less", 1.0, "epochs"),
+    Part(
+        "S2",
+        "validation accuracy, winner − mean of the other k = 3",
+        partial(above_others, "accuracy"),
+        "greater",
+        0.2,
+        "points",
+    ),
+    Part("S3", "loss, winner − mean of the other k = 3", partial(above_others, "loss"), "less", 0.01, "nats"),
+    Part("S3", "best epoch, winner − mean of the other k = 3", partial(above_others, "epoch"), "less", 1.0, "epochs"),
     Part("S4", "winner, epoch 23 − 13", partial(turn, "train_loss"), "less", 0.01, "nats"),
     Part("S5", "winner, epoch 23 − 13", partial(turn, "val_loss"), "greater", 0.01, "nats"),
     Part("S6", "validation − test", lambda s: s["validation", WINNER] - s["test", WINNER], "greater", 0.2, "points"),
@@ -133,8 +140,8 @@ def judge(frame: pd.DataFrame, seconds: dict[str, float] | None = None) -> pd.Da
 
     Columns: id, claim, part; n, mean, low, high at that level, kind, margin, unit; paper (the effect in its tables);
     sign p (exact sign test, of a bound against it); diverged (seeds that a diverged run takes out of it); verdict, or
-    why there is none; seeds needed, of a part that is undecidable. ``frame`` is `results.frame`'s; ``seconds`` an
-    epoch of each model is what S11 needs.
+    why there is none; says, the word of the part alone, "" where there is no verdict; seeds needed, of a part that is
+    undecidable. ``frame`` is `results.frame`'s; ``seconds`` an epoch of each model is what S11 needs.
     """
     ours, papers, departed = results.by_seed(frame, seconds), results.papers(), rule.departures(frame)
     lost = set(frame.loc[frame["status"] != "finished", "seed"])
@@ -147,7 +154,8 @@ def judge(frame: pd.DataFrame, seconds: dict[str, float] | None = None) -> pd.Da
         said.setdefault(part.claim, []).append((objected, own))
         needed = _needed(part, effect) if not objected and own == rule.UNDECIDABLE else np.nan
         rows.append(row | {"diverged": len(lost - set(effect.index)), "seeds needed": needed})
-    rows += [{"id": claim, "part": "", "n": 0, "diverged": 0} for claim in UNJUDGED]
+        rows[-1]["says"] = "" if objected else own
+    rows += [{"id": claim, "part": "", "n": 0, "diverged": 0, "says": ""} for claim in UNJUDGED]
     order = {claim: i for i, claim in enumerate(WORDS)}
     table = pd.DataFrame(rows).sort_values("id", key=lambda ids: ids.map(order), kind="stable", ignore_index=True)
     verdicts = UNJUDGED | {claim: _verdict(parts) for claim, parts in said.items()}
@@ -155,7 +163,12 @@ def judge(frame: pd.DataFrame, seconds: dict[str, float] | None = None) -> pd.Da
 
 
 COLUMNS = ["id", "claim", "part", "n", "mean", "low", "high", "level", "kind", "margin", "unit", "paper", "sign p"]
-COLUMNS += ["diverged", "verdict", "seeds needed"]
+COLUMNS += ["diverged", "verdict", "says", "seeds needed"]
+
+
+def refuted(judged: pd.DataFrame) -> pd.DataFrame:
+    """Return the parts that decide, of `judge`'s rows, that their claims are not reproduced."""
+    return judged[(judged["verdict"] == rule.NOT_REPRODUCED) & (judged["says"] == rule.NOT_REPRODUCED)]
 
 
 def _measured(part: Part, effect: pd.Series) -> dict:

@@ -23,11 +23,10 @@ ONCE = (
     "has ten."
 )
 VERDICTS = (
-    "Of {claims} claims, sentences of the paper and patterns of its Table I, that a preregistered rule judges, "
-    "{counted[reproduced]} are reproduced, "
-    "{counted[in sign, negligible in size]} are so in sign and negligible in size, {counted[not reproduced]} are not "
-    "reproduced, {counted[undecidable]} cannot be decided, and {rest} get no verdict (n = {n} seeds, "
-    "patience {patience})."
+    "A rule registered beforehand judges {S} sentences of the paper (S) and {P} patterns of its Table I that we point "
+    "out (P), over {n} seeds with patience {patience}. Reproduced: {told[reproduced]}; in sign, but negligible in "
+    "size: {told[in sign, negligible in size]}; not reproduced: {told[not reproduced]}; undecidable: "
+    "{told[undecidable]}; without a verdict: {told[rest]}."
 )
 UNJUDGED = (
     "{claims} claims, sentences of the paper and patterns of its Table I, are stated as effects, and a preregistered "
@@ -95,15 +94,17 @@ def certainty(found: pd.DataFrame) -> Conclusion:
 
 
 def claims(judged: pd.DataFrame) -> Conclusion:
-    """Conclude from the claims (`claims.judge`): verdicts are counted where the rule gave any."""
-    each = judged[judged["part"] != ""].drop_duplicates("id")["verdict"]  # what has no part has no effect
-    counted = each.value_counts().reindex(rule.VERDICTS, fill_value=0)
+    """Conclude from the claims (`claims.judge`): which got each verdict, where the rule gave any."""
+    each = (
+        judged[judged["part"] != ""].drop_duplicates("id").set_index("id")["verdict"]
+    )  # what has no part is no effect
     values = {"claims": len(each), "n": judged["n"].max(), "all": len(rule.JUDGING_SEEDS), "patience": PATIENCE}
-    return (
-        (VERDICTS, values | {"counted": counted, "rest": len(each) - counted.sum()})
-        if counted.sum()
-        else (UNJUDGED, values)
-    )
+    if not each.isin(rule.VERDICTS).any():
+        return UNJUDGED, values
+    named = each.where(each.isin(rule.VERDICTS), "rest")
+    told = {word: ", ".join(each.index[named == word]) for word in (*rule.VERDICTS, "rest")}
+    told = {word: f"{ids.count(',') + 1} ({ids})" if ids else "none" for word, ids in told.items()}
+    return VERDICTS, values | {"told": told} | each.index.str[0].value_counts().to_dict()
 
 
 def readings(scored: pd.DataFrame, seeds: int) -> Conclusion:

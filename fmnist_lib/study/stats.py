@@ -62,7 +62,7 @@ def seeds_needed(values, level: float, decided: Callable[[float, float], bool]) 
     """Return the least number of seeds whose interval would be decided, were its mean and sd those that were seen.
 
     ``decided`` takes (low, high) and once it is true of an interval must be so of every narrower one around the same
-    mean. nan from fewer than two seeds, and where a hundred thousand do not suffice.
+    mean. nan from fewer than two seeds, infinity where a hundred thousand do not suffice.
     """
     if len(values) < 2:
         return np.nan
@@ -74,7 +74,7 @@ def seeds_needed(values, level: float, decided: Callable[[float, float], bool]) 
 
     counts = range(2, SEEDS + 1)
     found = bisect_left(counts, True, key=enough)
-    return float(counts[found]) if found < len(counts) else np.nan
+    return float(counts[found]) if found < len(counts) else np.inf
 
 
 def bca_interval(values, level: float = 0.95) -> tuple[float, float]:
