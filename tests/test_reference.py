@@ -211,7 +211,7 @@ SPOILT = {
     "a digit of the report's table": (altered("report.ipynb", r"92\.44</td>", "92.45</td>"), "tab-validation in cell"),
     "the abstract": (altered("report.ipynb", r"reaches \d\d\.\d\d", "reaches 99.88"), "abstract in cell"),
     "the claims' sentence": (
-        altered("report.ipynb", r"there are effects and no verdict", "13 are reproduced"),
+        altered("report.ipynb", r"(Reproduced: \d)", r"\g<1>9"),
         "abstract in cell",
     ),
     "a sentence of the notebook": (
