@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -89,7 +90,7 @@ def test_the_reference_is_what_its_records_give(capsys):
     assert main(["verify", str(FOLDER)]) == 0
     *same, verdict = capsys.readouterr().out.splitlines()
     untold = re.search(r"; not so (.*), which proves nothing here", verdict)  # on another kind of machine
-    others = untold and re.sub(r"(, )?how it was given, (settings )?in cell \d+", "", untold[1])
+    others = untold and re.sub(r"(, )?how it was given, (settings )?in cell \d+( of \w+\.ipynb)?", "", untold[1])
     assert others in (None, "") and len(same) > 60
     names = {line.removeprefix("same bytes: ").partition(" in cell")[0] for line in same}
     assert {"table1.csv", "table2.csv", "retrain.csv", "tab-validation", "tab-claims", "abstract", "stamp"} <= names
@@ -99,7 +100,7 @@ def test_the_reference_is_what_its_records_give(capsys):
 @pytest.mark.long  # the whole report of test_command is verified by executing it too
 def test_a_report_made_from_records_is_verified_whole_by_executing_it_again(tmp_path, monkeypatch):
     folder = laid_out(tmp_path)
-    notebooks, data = verify.executed(folder, reference.records(folder)[1])
+    notebooks, data = verify.executed(folder, *reference.records(folder))
     published(folder, notebooks, report.rendered(notebooks["report"]) | data)
     monkeypatch.setattr(reference, "PAGES", tmp_path)
     same, untold, _ = verify.verify(folder)
@@ -172,6 +173,32 @@ def test_the_shipped_weights_give_the_shipped_answers(data_dir):
     assert np.abs(again["loss"] - shipped["loss"]).max() < 1e-3
 
 
+def test_the_notebooks_are_executed_on_a_copy_and_led_nowhere_by_what_a_report_says(made, tmp_path, monkeypatch):
+    folder, asked = Path(shutil.copytree(made[0], tmp_path / "reference")), []
+    led = {"cluster": "tcp://127.0.0.1:9", "data_dir": "/nowhere", "workers": 9, "runs_dir": "reports/reference/runs2"}
+    cells("report", lambda notebook: notebook.metadata["papermill"]["parameters"].update(led))(folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def execute(name, values, target):
+        runs = Path(values["runs_dir"])
+        assert {"cluster", "data_dir", "workers"}.isdisjoint(values) and not runs.is_relative_to(folder)
+        assert {path.name for path in runs.iterdir()} == {path.name for path in (folder / "runs").glob("[!.]*")}
+        assert name == "report" or values["out"] == ""
+        shutil.copy(folder / target.name, target), asked.append(name)
+
+    monkeypatch.setattr(report, "execute", execute)
+    again, _ = verify.executed(folder, *reference.records(folder))
+    assert asked == list(report.NOTEBOOKS) == list(again)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_card_excuses_no_picture(copy, monkeypatch):
+    monkeypatch.setattr(verify, "departures", lambda *_: ["this machine trains by cuda, bf16, torch"])
+    altered("report.ipynb", r'"image/png": "iVBORw0KGgo', r'"image/png": "iVBORw0KGgx')(copy)
+    with pytest.raises(UserError, match="picture fig-"):
+        verify.verify(copy)
+
+
 # What is spoilt
 
 
@@ -206,7 +233,79 @@ def altered(name, old, new):
     return spoil
 
 
+def cells(name: str, change):
+    """Return a function that lets ``change`` alter the executed notebook of that name."""
+
+    def spoil(folder: Path):
+        notebook = nbformat.read(folder / f"{name}.ipynb", 4)
+        change(notebook)
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+
+    return spoil
+
+
+def pictured(notebook):
+    """Lay a picture over a sentence."""
+    cell = next(cell for cell in notebook.cells if "abstract" in cell.metadata.get("tags", []))
+    cell.outputs[0].data["image/png"] = "iVBORw0KGgo="
+
+
+def hidden(notebook):
+    """Turn a section into what is not shown."""
+    next(cell for cell in notebook.cells if "Threats to validity" in cell.source).cell_type = "raw"
+
+
+def boasted(notebook):
+    """Say what nobody computed where a parameter was given."""
+    cell = copy_of(next(cell for cell in notebook.cells if cell.source.startswith("settings(")))
+    cell.source, cell.outputs = (
+        'Markdown(f"")',
+        [nbformat.v4.new_output("display_data", {"text/markdown": "All hold."})],
+    )
+    cell.id = "boasted"
+    notebook.cells.append(cell)
+
+
+def smuggled(notebook):
+    """Put another parameter behind one that may differ."""
+    cell = next(cell for cell in notebook.cells if "injected-parameters" in cell.metadata.get("tags", []))
+    cell.source += '\nruns_dir = ""; epochs = 5'
+
+
 SPOILT = {
+    "a picture over a sentence": (cells("report", pictured), "abstract in cell"),
+    "a section that is not shown": (cells("report", hidden), "in cell"),
+    "a sentence where parameters stand": (cells("report", boasted), "how it was given, in cell"),
+    "a parameter behind another": (cells("sweep", smuggled), "of sweep.ipynb is not"),
+    "where a figure is said to come from": (
+        cells("report", lambda notebook: notebook.metadata["fmnist"].update(file="https://example.org")),
+        "what is said of report.ipynb",
+    ),
+    "the parameters that it states": (
+        cells("sweep", lambda notebook: notebook.metadata["papermill"]["parameters"].update(epochs=5)),
+        "what is said of sweep.ipynb is not",
+    ),
+    "parameters without names": (
+        cells("sweep", lambda notebook: notebook.metadata["papermill"].update(parameters=[["a", 1]])),
+        "sweep.ipynb is no notebook of a report",
+    ),
+    "data that nothing makes": (
+        lambda folder: (folder / "data" / "fig-forged.csv").write_text("a\n1\n"),
+        "data/fig-forged.csv is not",
+    ),
+    "a drawing that nothing makes": (lambda folder: (folder / "extra.svg").write_text("<svg/>"), "extra.svg is not"),
+    "a pipe in place of a page": (
+        lambda folder: ((folder / "report.pdf").unlink(), os.mkfifo(folder / "report.pdf")),
+        "report.pdf is not",
+    ),
+    "a model that nobody retrained": (
+        cells("report", lambda notebook: notebook.metadata["papermill"]["parameters"].update(model="CNN5-64-0.1")),
+        "retrains CNN5-64-0.1",
+    ),
+    "the answers of a retrained network": (
+        lambda folder: next(folder.glob("runs/ANN-Juan-*-s1000-*/test.csv.gz")).unlink(),
+        "test.csv.gz",
+    ),
     "a digit of Table I": (altered("table1.csv", r"(\d)(\d),finished", r"\2\g<1>9,finished"), "table1.csv is not"),
     "a digit of the report's table": (altered("report.ipynb", r"92\.44</td>", "92.45</td>"), "tab-validation in cell"),
     "the abstract": (altered("report.ipynb", r"reaches \d\d\.\d\d", "reaches 99.88"), "abstract in cell"),

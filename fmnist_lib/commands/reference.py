@@ -108,6 +108,8 @@ def notebook(folder: Path, name: str = "report"):
     try:
         nb = nbformat.reads(read_file(path, LARGEST).decode(), 4)
         _told(nb)
+        if not isinstance(nb.metadata["papermill"]["parameters"], dict):
+            raise ValueError("its parameters have no names")
         return nb
     except (*record.UNREADABLE, nbformat.ValidationError) as error:
         cause = f"{path} is no notebook of a report ({type(error).__name__}: {short(error)})"

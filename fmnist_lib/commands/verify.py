@@ -1,6 +1,8 @@
 """A report held against its records: executed anew and set anew, its words, tables, pictures and pages byte by byte."""
 
+import ast
 import re
+import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -9,7 +11,7 @@ import torch
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands import reference, report
-from fmnist_lib.runs.files import is_shipped
+from fmnist_lib.runs.files import read_file
 from fmnist_lib.study import protocol
 from fmnist_lib.study.protocol import Study
 
@@ -17,6 +19,10 @@ Found = tuple[list[str], list[str], list[str]]  # parts that are the same, that 
 MAKERS = "torch numpy pandas scipy statsmodels matplotlib seaborn babel nbconvert beautifulsoup4 jinja2 typst"
 MAKERS += " pypandoc-binary"  # whose other versions may write other bytes
 VERSION = ", the lock has "
+UNITS = "vector units"
+PLACES = ("runs_dir", "data_dir", "out", "workers", "cluster")  # which decide no word of a report
+ELSEWHERE = ("runs_dir", "data_dir", "workers", "cluster")  # what no file may lead to
+RUNS_DIR = re.compile(r" -p runs_dir ([\w./~-]+|'[^'\n]*')")  # in the command that makes a report again
 SAMPLED = "picture fig-samples of sample_images.ipynb"
 AS_GIVEN = ("settings(", "Markdown(f")  # cells that show how the parameters were given, "auto" or by name
 
@@ -31,35 +37,35 @@ def verify(folder: Path) -> Found:
     """
     folder = Path(folder).absolute()
     study, values = reference.records(folder)
-    if unasked := [run.folder.name for run in study.retrained if not run.has_weights and run.answers() is None]:
-        cause = f"{folder}: {', '.join(unasked)} has neither weights nor what they say of the test images"
+    if unasked := [run.folder.name for run in study.retrained if run.answers() is None]:
+        cause = f"{folder}: {', '.join(unasked)} lacks what its weights say of the test images"
         raise UserError(cause, "take the folder whole from its repository, or make the report anew")
+    if (model := values.get("model", protocol.WINNER)) not in study.winners:
+        raise UserError(f"{folder} retrains {model}, and not the paper's winner alone", "make it without model")
     why = departures(study, values)
-    return compared(folder, study, values, *executed(folder, values), why)
+    return compared(folder, study, values, *executed(folder, study, values), why)
 
 
 def compared(folder: Path, study: Study, values: dict, again: dict, data: dict, why: list[str]) -> Found:
     """Compare a folder with its notebooks executed again, by name; ``why`` lists what may make other bytes here."""
     notebooks = {name: reference.notebook(folder, name) for name in again}
     made, there = reference.rebuilt(study, values), reference.kept(folder)
-    drawn, kept = {}, {path.name: path.read_bytes() for path in [*folder.glob("report.*"), *folder.glob("*.svg")]}
+    drawn, kept = {}, {path.name: _bytes(path) for path in [*folder.glob("report.[hp]*"), *folder.glob("*.svg")]}
     for name, notebook in notebooks.items():
-        given, asked = (nb.metadata["papermill"]["parameters"] for nb in (again[name], notebook))
-        added = {"runs_dir"} | {key for key in (*reference.KIND, "out") if given.get(key) != asked.get(key)}
+        kinds = (nb.metadata["papermill"]["parameters"] for nb in (again[name], notebook))
+        asked = {tuple(given.get(key) for key in reference.KIND) for given in kinds}
+        added = {*PLACES, *(reference.KIND if len(asked) > 1 else ())}
         made, there = made | shown(again[name], name, added), there | shown(notebook, name, added)
         drawn, kept = drawn | pictures(again[name], name), kept | pictures(notebook, name)
     made |= data
-    there |= {name: (folder / name).read_bytes() for name in data if (folder / name).is_file()}
+    there |= {f"{report.DATA}/{path.name}": _bytes(path) for path in folder.glob(f"{report.DATA}/*.csv")}
     drawn["samples.svg"] = drawn[SAMPLED]["image/svg+xml"].encode()
     pages = report.rendered(notebooks["report"]) | drawn
     others = any(VERSION in reason for reason in why)  # a page is made from its notebook alone, on whatever processor
-    excused = {name for name in pages if others or (why and name in drawn)}
+    units = any(UNITS in reason for reason in why)
+    excused = {name for name in pages if others or (units and name in drawn)}
     excused |= {name for name in made if why and name.startswith("how it was given")}
-    made, there = made | pages, there | {name: kept.get(name) for name in pages}
-    if moved(folder):  # the parameters that it was made with do not say where its runs are
-        made, there = (
-            {k: v for k, v in some.items() if not k.startswith("how it was given")} for some in (made, there)
-        )
+    made, there = made | pages, there | {name: kept.get(name) for name in pages.keys() | kept.keys()}
     wrong = [name for name in {**made, **there} if made.get(name) != there.get(name)]
     if bad := [name for name in wrong if name not in excused]:
         cause = f"{folder}: {', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not what the records give"
@@ -75,20 +81,19 @@ def verdict(folder: Path, same: list[str], untold: list[str], why: list[str]) ->
     return f"{found}; not so {', '.join(untold)}, which proves nothing here ({'; '.join(why)}): verified but for these."
 
 
-def moved(folder: Path) -> bool:
-    """Say whether a report's runs lie beside it, other than those that every store finds."""
-    runs = Path(folder).absolute() / "runs"
-    return runs.is_dir() and not is_shipped(runs)
+def executed(folder: Path, study: Study, values: dict) -> tuple[dict, dict]:
+    """Return the report's notebooks executed again, by name, and the data they show.
 
-
-def executed(folder: Path, values: dict) -> tuple[dict, dict]:
-    """Return the report's notebooks executed again on its records, by name, and the data they show; none is trained."""
-    given = dict(reference.written(folder)[0])
+    They read a copy of the study's records and nothing else of what the report's parameters name: nothing is trained,
+    asked of another machine, or written where the report or its runs are.
+    """
+    given = {name: value for name, value in reference.written(folder)[0].items() if name not in ELSEWHERE}
     kind = {name: values[name] for name in reference.KIND}
     given |= {} if protocol.resolved(protocol.DEFAULTS | given) == tuple(kind.values()) else kind
-    beside = Path(folder).absolute() / "runs"
-    given |= {"runs_dir": str(beside)} if moved(folder) else {}
     with tempfile.TemporaryDirectory() as temporary:
+        given["runs_dir"] = str(Path(temporary) / "runs")
+        for run in (run for run in study.every if isinstance(run.folder, Path)):  # what is in a pack is found anyway
+            shutil.copytree(run.folder, Path(given["runs_dir"]) / run.folder.name)
         for name in report.NOTEBOOKS:
             unwritten = {} if name == "report" else {"out": ""}
             report.execute(name, given | unwritten, Path(temporary) / f"{name}.ipynb")
@@ -97,19 +102,40 @@ def executed(folder: Path, values: dict) -> tuple[dict, dict]:
 
 
 def shown(notebook, name: str, added: set[str] = frozenset()) -> dict[str, object]:
-    """Return each cell of the notebook of that name, its source and all that it shows but pictures, by a reader's name.
+    """Return each cell of the notebook of that name, and all that it shows but figures, by a reader's name; and what is
+    said of the notebook itself.
 
-    Of the parameters given, those ``added`` are left out: where the runs lie, where the notebook writes, and on a
+    Of the parameters given, those ``added`` are left out: where runs and data lie, where the notebook writes, and on a
     machine that trains in another way how they were made.
     """
-    cells = {}
+    given = {key: value for key, value in notebook.metadata["papermill"]["parameters"].items() if key not in added}
+    cells = {f"what is said of {name}.ipynb": (given, notebook.metadata.get("fmnist"))}
     for number, cell in enumerate(notebook.cells, 1):
         said = [_words(output) for output in cell.get("outputs", [])]
         source = cell.source
         if "injected-parameters" in cell.metadata.get("tags", []):  # in any order
-            source = sorted(line for line in source.splitlines() if line.partition(" =")[0] not in added)
-        cells[_name(number, cell) + _of(name)] = (source, cell.metadata, said)
+            source = sorted(line for line in source.splitlines() if _key(line) not in added)
+        about = (cell.cell_type, cell.metadata, cell.get("attachments"), cell.get("execution_count"))
+        cells[_name(number, cell) + _of(name)] = (source, about, said)
     return cells
+
+
+def _key(line: str) -> str | None:
+    """Return the name that a line gives one value to, or None if it does anything else."""
+    try:
+        (told,) = ast.parse(line).body
+        ast.literal_eval(told.value)
+        return told.targets[0].id if isinstance(told, ast.Assign) and len(told.targets) == 1 else None
+    except (AttributeError, SyntaxError, ValueError):
+        return None
+
+
+def _bytes(path: Path) -> bytes | None:
+    """Return the content of a file, None of what is none or larger than any of a report."""
+    try:
+        return read_file(path, reference.LARGEST)
+    except (OSError, ValueError):
+        return None
 
 
 def _name(number: int, cell) -> str:
@@ -128,7 +154,9 @@ def _labelled(output) -> bool:
 
 
 def _words(output) -> dict:
-    return dict(output) | {"data": {k: v for k, v in output.get("data", {}).items() if not k.startswith("image/")}}
+    """Return an output without the picture of a figure, which is compared by itself, and without where its runs lay."""
+    told = {k: v for k, v in output.get("data", {}).items() if not (_labelled(output) and k.startswith("image/"))}
+    return dict(output) | {"data": {k: RUNS_DIR.sub("", v) if isinstance(v, str) else v for k, v in told.items()}}
 
 
 def pictures(notebook, name: str) -> dict[str, dict]:
@@ -151,7 +179,7 @@ def departures(study: Study, values: dict) -> list[str]:
             found.append(f"{name} {here}{VERSION}{' or '.join(locked)}")
     units = {run.record["environment"]["capability"] for run in study.every}
     if (mine := torch.backends.cpu.get_cpu_capability()) not in units:
-        found.append(f"vector units {mine}, the runs had {', '.join(sorted(units))}")
+        found.append(f"{UNITS} {mine}, the runs had {', '.join(sorted(units))}")
     asked = protocol.resolved(protocol.DEFAULTS | {name: "auto" for name in reference.KIND})
     if asked != tuple(values[name] for name in reference.KIND):
         found.append(f"this machine trains by {', '.join(asked)}")
