@@ -106,12 +106,13 @@ def shown(notebook, name: str, added: set[str] = frozenset()) -> dict[str, objec
     said of the notebook itself.
 
     Of the parameters given, those ``added`` are left out: where runs and data lie, where the notebook writes, and on a
-    machine that trains in another way how they were made.
+    machine that trains in another way how they were made; of what the other notebooks print while they train, all.
     """
     given = {key: value for key, value in notebook.metadata["papermill"]["parameters"].items() if key not in added}
     cells = {f"what is said of {name}.ipynb": (given, notebook.metadata.get("fmnist"))}
     for number, cell in enumerate(notebook.cells, 1):
-        said = [_words(output) for output in cell.get("outputs", [])]
+        outputs = [o for o in cell.get("outputs", []) if name == "report" or o.output_type != "stream"]
+        said = [_words(output) for output in outputs]
         source = cell.source
         if "injected-parameters" in cell.metadata.get("tags", []):  # in any order
             source = sorted(line for line in source.splitlines() if _key(line) not in added)
