@@ -59,8 +59,16 @@ def test_products_are_rounded_only_where_the_processor_has_no_instruction(kernel
     model = models.cnn(3, 16, 0.1)
     network = fast.faster(model, kernels=kernels)
     inside = {type(layer) for layer in network}
-    assert (Rounded in inside) is not native and (nn.Linear in inside) is native
+    assert (Rounded in inside) is not native
+    assert (nn.Linear in inside) is native and (nn.Conv2d in inside) is native
     assert {id(p) for p in network.parameters()} == {id(p) for p in model.parameters()}
+
+
+@pytest.mark.parametrize(("avx512", "amx"), [(False, False), (True, False), (False, True)])
+def test_avx512_bf16_or_amx_is_an_instruction_for_it(avx512, amx, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert rounded.multiplied_here() is (avx512 or amx)
 
 
 def test_it_stays_in_the_mode_it_was_in():

@@ -95,9 +95,8 @@ def certainty(found: pd.DataFrame) -> Conclusion:
 
 def claims(judged: pd.DataFrame) -> Conclusion:
     """Conclude from the claims (`claims.judge`): which got each verdict, where the rule gave any."""
-    each = (
-        judged[judged["part"] != ""].drop_duplicates("id").set_index("id")["verdict"]
-    )  # what has no part is no effect
+    parts = judged[judged["part"] != ""]  # what has no part has no effect
+    each = parts.drop_duplicates("id").set_index("id")["verdict"]
     values = {"claims": len(each), "n": judged["n"].max(), "all": len(rule.JUDGING_SEEDS), "patience": PATIENCE}
     if not each.isin(rule.VERDICTS).any():
         return UNJUDGED, values
