@@ -104,7 +104,12 @@ def spoken() -> set[str]:
             if name in ("say", "tr", "sentence", "Figure", "Table"):
                 first = 2 if name in ("Figure", "Table") else 0  # after what is shown and its label
                 found |= texts(*(given for given in node.args[first:] if isinstance(given, ast.Constant)))
-            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("caption", "alt", "state"):
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in (
+                "caption",
+                "alt",
+                "note",
+                "state",
+            ):
                 found |= texts(node.value)
             elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "words":  # a caption besides
                 found |= texts(node.value) if isinstance(node.value, ast.Constant) else set()
@@ -126,7 +131,8 @@ def told() -> set[str]:
     return {
         *heads, *read["what it is"], *environment["what it is"], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
         *SENTENCES, *OTHERS, *(reading.words for reading in readings.READINGS.values()),
-        *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, tables_of.LINE,
+        *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, protocol.OVER,
+        tables_of.LINE,
     } - {""}  # fmt: skip
 
 

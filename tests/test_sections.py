@@ -1,6 +1,7 @@
 """The studies that a report takes in: there where their records are, else left out; no verdict from nine seeds."""
 
 import ast
+import hashlib
 import shutil
 
 import matplotlib
@@ -150,8 +151,19 @@ def test_every_study_is_found_whole_with_the_runs_that_its_own_list_names(taken)
     assert {run.recipe.split_seed for run in taken["rigorous"].runs} == {53, 54, 55}
     assert sorted({run.recipe.nahuel_k for run in taken["readings"].runs}) == [3, 5]
     table = sections.overview(taken).set_index("parameters")
-    assert table["runs"].to_dict() == {f"params/{name}.yaml": len(part.runs) for name, part in taken.items()}
-    assert all((ROOT / path).is_file() for path in [*table.index, *table["notebook"]])
+    assert table["runs"].to_dict() == {f"{name}.yaml": len(part.runs) for name, part in taken.items()}
+    assert all((ROOT / "params" / name).is_file() for name in table.index)
+    assert all((ROOT / "notebooks" / name).is_file() for name in table["notebook"])
+    assert table["seeds"][["rigorous.yaml", "folds.yaml"]].tolist() == ["11–13", "11"]
+    made = taken["rigorous"].runs[0].record
+    assert table["processor"]["rigorous.yaml"] == made["environment"]["processor"]
+    assert table["vector units"]["rigorous.yaml"] == made["environment"]["capability"]
+    assert table["commits"]["rigorous.yaml"] == table["commits"]["folds.yaml"]
+    assert table["commits"]["rigorous.yaml"].split()[0] == made["source"]["commit"][:10]
+
+
+def test_numbers_that_follow_one_another_are_told_by_their_ends():
+    assert sections.spans([13, 11, 12, 20, 1, 11, 22, 21]) == "1, 11–13, 20–22" and sections.spans([]) == ""
 
 
 GONE = {  # one run less: the study is left out, or what of it is whole stays
@@ -329,7 +341,14 @@ def said(reports, data_dir, monkeypatch, study=None):
     """Run the report's cells that rest on other studies, with what is shipped there; return what each shows."""
     monkeypatch.setattr(pack, "REPORTS", reports)
     first = [f"report-{n}" for n in ("01", "02", "03", "04", "05", "06")]
-    wanted = ["report-10", "report-rule", "report-seeds", *(f"report-{n}" for n in [*range(59, 67), *range(69, 98)])]
+    wanted = [
+        "report-08",
+        "report-09",
+        "report-10",
+        "report-rule",
+        "report-seeds",
+        *(f"report-{n}" for n in [*range(59, 67), *range(69, 98)]),
+    ]
     cells = {cell.id: cell for cell in CELLS}
     names = {"data_folder": data_dir}
     for name in first:
@@ -347,7 +366,7 @@ def headings(outputs):
 
 
 def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_records_are_shipped(
-    trained, data_dir, tmp_path, monkeypatch
+    taken, trained, data_dir, tmp_path, monkeypatch
 ):
     packing.add(Store(trained, shipped=False), tmp_path / "reports" / "all" / "records.zip")
     recipe = protocol.search(WINNER, protocol.DEFAULTS | KIND | {"epochs": 9}, 0)
@@ -374,6 +393,13 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
     for kind in (Figure, Table):  # so that the numbers go on without a gap, whichever study is not there
         counts = [output.metadata["fmnist"]["count"] for output in outputs.values() if isinstance(output, kind)]
         assert counts[:3] == list(range(counts[0], counts[0] + 3)) and not any(counts[3:])
+    assert outputs["report-08"].data.endswith(r"seeds 0 · cpu\, fp32 · over seeds: 11–13, patience 15")
+    total = len({run.recipe for part in taken.values() for run in part.runs} | {recipe})
+    assert outputs["report-09"].data.startswith(f"{total} runs · newest run 2026-01-01")
+    assert (
+        hashlib.sha256((ROOT / "reports" / "PREREGISTRATION.md").read_bytes()).hexdigest()
+        in (outputs["report-71"].metadata["fmnist"]["note"])
+    )
     assert outputs["report-10"].data == "2026-01-01"  # the newest run's, of the other studies too
     assert "n = 3" in outputs["report-rule"].data and "With 3 seeds" in outputs["report-seeds"].data
 
@@ -381,7 +407,9 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
 def test_the_report_of_one_seed_has_none_of_them_where_nothing_is_shipped(data_dir, tmp_path, monkeypatch):
     outputs = said(tmp_path / "reports", data_dir, monkeypatch)
     told = {name: output for name, output in outputs.items() if output is not None}
-    assert set(told) == {"report-10", "report-rule"} and "no verdict" in told["report-rule"].data
+    assert (
+        set(told) == {"report-08", "report-09", "report-10", "report-rule"} and "no verdict" in told["report-rule"].data
+    )
     assert told["report-10"].data == ""
 
 

@@ -28,7 +28,7 @@ COLUMNS = [field.name for field in fields(Recipe)] + ["role", "seed", "run", "st
 COLUMNS += [
     f"{when}_{name}" for when in ("best", "last") for name in ("epoch", "train_loss", "val_loss", "val_accuracy")
 ]
-COLUMNS += ["test_accuracy", "test_loss", *CURVES, "finished", *MADE_ON, "variables", "commit"]
+COLUMNS += ["test_accuracy", "test_loss", *CURVES, "finished", *MADE_ON, "variables", "commit", "preregistration"]
 
 
 def frame(runs: list[Run], first_split_seed: int = Recipe.split_seed) -> pd.DataFrame:
@@ -37,7 +37,7 @@ def frame(runs: list[Run], first_split_seed: int = Recipe.split_seed) -> pd.Data
     Beside the recipe's fields: role (search, retraining), seed (of the repetition), run, status, seconds, epochs
     trained; epoch, losses [nats] and validation accuracy [%] at the best and at the last epoch; losses at epochs 13
     and 23, nan where it was not trained so far; test accuracy [%] and loss [nats], nan where it was not asked; start of
-    its history's SHA-256, when it was finished and where.
+    its history's SHA-256, when it was finished and where, and the SHA-256 of the preregistration then.
     """
     once = {run.folder.name: run for run in runs}
     return pd.DataFrame([_row(run, first_split_seed) for run in once.values()], columns=COLUMNS)
@@ -51,7 +51,8 @@ def _row(run: Run, first_split_seed: int) -> dict:
     row |= {"trained": len(history), "history": run.record["files"][HISTORY]["sha256"][:16]}
     row |= {name: run.record["environment"].get(name) for name in MADE_ON}
     row |= {"variables": _pairs(run.record["environment"].get("variables", {}))}
-    row |= {"commit": _commit(run.record.get("source", {}))}
+    source = run.record.get("source", {})
+    row |= {"commit": _commit(source), "preregistration": source.get("preregistration")}
     for when, epoch in (("best", run.best), ("last", run.history.iloc[-1])):
         shown = {**epoch, "epoch": int(epoch["epoch"]), "val_accuracy": percent(epoch["val_accuracy"])}
         row |= {f"{when}_{name}": value for name, value in shown.items()}

@@ -1,5 +1,6 @@
 """The other studies that a report takes in: each what the shipped records of one params file give, or left out."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,11 +10,13 @@ from fmnist_lib.recipe import KINDS
 from fmnist_lib.runs import pack, record
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import beyond, folds, protocol, results, search, variance, weighing
+from fmnist_lib.study import beyond, folds, protocol, results, search, tables, variance, weighing
 from fmnist_lib.study.parameters import checked, read_file
 from fmnist_lib.study.readings import READINGS
 
 KIND = ("device", "precision", "kernels")
+OVERVIEW = ["parameters", "notebook", "runs", "seeds", "device, precision, kernels", "processor", "vector units"]
+OVERVIEW += ["commits", "newest run"]
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,21 @@ def over_seeds(params: dict, study: protocol.Study, taken: dict[str, Section]) -
 
 
 def overview(taken: dict[str, Section]) -> pd.DataFrame:
-    """Return a row a study: its params file and notebook, how many runs it has, on what, and when the newest ended."""
+    """Return a row a study: its params file and notebook; its runs, their seeds, what trained them, and from which
+    commits; and when the newest ended."""
     rows = []
     for name, section in taken.items():
         kind = ", ".join(section.params[field] for field in KIND)
-        newest = max(run.record["finished"] for run in section.runs)[:10]
-        rows.append((f"params/{name}.yaml", f"notebooks/{section.notebook}.ipynb", len(section.runs), kind, newest))
-    return pd.DataFrame(rows, columns=["parameters", "notebook", "runs", "device, precision, kernels", "newest run"])
+        table = results.frame(section.runs, section.params["split_seed"])
+        made = [tables.each(table, column) for column in ("processor", "capability", "commit")]
+        files, newest = (f"{name}.yaml", f"{section.notebook}.ipynb"), tables.newest(table)[:10]
+        rows.append((*files, len(table), spans(table["seed"]), kind, *made, newest))
+    return pd.DataFrame(rows, columns=OVERVIEW)
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Write whole numbers in order, those that follow one another from the first to the last: "1, 11–13"."""
+    found = sorted(set(numbers))
+    starts = [number for number in found if number - 1 not in found]
+    ends = [number for number in found if number + 1 not in found]
+    return ", ".join(f"{a}–{b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True))
