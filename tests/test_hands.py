@@ -176,6 +176,23 @@ def test_a_light_border_is_told_from_a_dark_one():
     assert not predict.light_border(image)
 
 
+@pytest.mark.parametrize(
+    ("grey", "middle", "inverted", "told"),
+    [
+        (0, 0, False, "nothing to name"),
+        (255, 250, False, "nothing to name"),
+        (255, 100, False, "add --invert"),
+        (255, 100, True, "was --invert meant?"),
+        (0, 100, False, ""),
+    ],
+)
+def test_a_blank_picture_or_a_light_border_is_a_doubt(grey, middle, inverted, told):
+    image = torch.full((1, 1, 28, 28), grey, dtype=torch.uint8)
+    image[..., 9:19, 9:19] = middle
+    doubt = predict.doubt(image, inverted)
+    assert (told in doubt) if told else doubt == ""
+
+
 # Working copies
 
 

@@ -148,10 +148,8 @@ def run_predict(options):
         image = predict.picture(path, options.invert)
         (likely,) = predict.classify(run, image)
         print(f"{short(path)}: {', '.join(f'{name} {100 * probability:.1f} %' for name, probability in likely[:3])}")
-        if predict.light_border(image):
-            doubt = "was --invert meant?" if options.invert else "if its background is light, add --invert"
-            told = f"{short(path)}: its border is light, where the network knows dark ones alone; {doubt}"
-            print(told, file=sys.stderr)
+        if doubt := predict.doubt(image, options.invert):
+            print(f"{short(path)}: {doubt}", file=sys.stderr)
 
 
 def run_runs(options):

@@ -15,6 +15,7 @@ from fmnist_lib.study.answers import network
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # no others: for an EPS, Pillow would start a program
 BYTES, PIXELS = 50_000_000, 30_000_000  # of a file; of a picture, some seconds of work
+CONTRAST = 16  # of 255 greys; each image of the data set has 254 or more
 
 
 def picture(path: Path, invert: bool = False) -> Tensor:
@@ -52,6 +53,16 @@ def _colours(file: io.BytesIO):
         if upright.mode == "I;16":
             upright = Image.fromarray((numpy.asarray(upright) >> 8).astype(numpy.uint8))
         return upright.convert("RGBA")
+
+
+def doubt(image: Tensor, inverted: bool = False) -> str:
+    """Say why an answer about this image means little: it is blank, or light on the outside; "" if nothing tells."""
+    if image.max() - image.min() < CONTRAST:
+        return "it is about one grey all over: there is nothing to name"
+    if light_border(image):
+        fix = "was --invert meant?" if inverted else "if its background is light, add --invert"
+        return f"its border is light, where the network knows dark ones alone; {fix}"
+    return ""
 
 
 def light_border(image: Tensor) -> bool:
