@@ -300,5 +300,7 @@ def test_without_a_report_s_folder_a_table_links_to_no_data(executed):
 def test_the_spanish_summary_has_a_place_for_each_block_and_nothing_stale():
     text = (ROOT / "LEEME.md").read_text("utf-8")
     study, values = reference.records(reference.FOLDER)
-    for name, block in readme.blocks(study, values, "es", sections.of(values)).items():
+    for name, block in readme.blocks(
+        study, values, "es", readme.over_seeds(study, values, sections.of(values))
+    ).items():
         assert text.count(f"<!-- {name} -->\n\n{block.strip()}\n\n<!-- /{name} -->") == 1, name

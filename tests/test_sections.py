@@ -275,7 +275,7 @@ def test_a_claim_that_a_diverged_run_takes_out_is_told_to_be_without_a_verdict()
 def test_the_readme_says_what_several_seeds_conclude_and_nothing_of_one(taken):
     papers, study = protocol.DEFAULTS | KIND, protocol.Study()
     assert readme.over_seeds(study, papers, {}) == []
-    certain, judged = readme.over_seeds(study, papers, taken)
+    certain, judged = (sentence(message, **told) for message, told in readme.over_seeds(study, papers, taken))
     assert certain.startswith("With 3 seeds, ") and "(n = 3)" in judged
 
 

@@ -130,11 +130,14 @@ def test_twenty_steps_are_those_of_a_plain_loop(name, kernel):
     assert theirs[-1, 0] < 0.5 * theirs[0, 0]  # it has learned something: the losses are not all alike
 
 
+STEPS = 8
+
+
 def plain_steps(model, dtype, precision="fp32"):
-    """Return the weights after twenty steps of PyTorch's own layers and Adam, and the first loss."""
+    """Return the weights after STEPS steps of PyTorch's own layers and Adam, and the first loss."""
     model, losses = model.to(dtype).train(), []
     stepper = plain_optimizer(model.parameters())
-    for epoch in range(1, 21):
+    for epoch in range(1, STEPS + 1):
         index = training.epoch_order(len(TRAIN[0]), True, 0, epoch)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             logits = model(TRAIN[0][index].to(dtype) / 255)
@@ -150,7 +153,7 @@ def flat(model):
 
 
 @pytest.mark.parametrize("name", ["CNN3-32-0", "CNN5-32-0"])
-def test_twenty_steps_stray_from_fp64_at_most_thrice_as_far_as_those_of_pytorch(name):
+def test_eight_steps_stray_from_fp64_at_most_thrice_as_far_as_those_of_pytorch(name):
     initial = built(name)
     exact, first = plain_steps(deepcopy(initial), torch.float64)  # the slowest by far: once for all that follows
     for precision, tolerance in (("fp32", 1e-5), ("bf16", 1e-3)):
@@ -159,7 +162,7 @@ def test_twenty_steps_stray_from_fp64_at_most_thrice_as_far_as_those_of_pytorch(
         for kernel in KERNELS:
             ours = deepcopy(initial)
             settings = {"batch": len(TRAIN[0]), "precision": precision, "kernels": kernel}
-            *_, last = training.fit(ours, TRAIN, VAL, epochs=20, **settings)
+            *_, last = training.fit(ours, TRAIN, VAL, epochs=STEPS, **settings)
             assert abs(last.history[0]["train_loss"] - first) < tolerance, (precision, kernel)
             assert 0 < (flat(ours) - exact).norm() <= 3 * (plain - exact).norm(), (precision, kernel)
 
@@ -640,8 +643,8 @@ def test_the_device_and_precision_really_used_are_part_of_the_recipe(device, pre
 
 
 @pytest.mark.slow
-def test_two_epochs_of_the_whole_data_set_reach_86_percent_on_validation(data_dir):
+def test_an_epoch_of_the_whole_data_set_reaches_85_percent_on_validation(data_dir):
     device, precision, kernel = machine.resolve()
-    recipe = Recipe("CNN3-128-0.1", epochs=2, device=device, precision=precision, kernels=kernel)
+    recipe = Recipe("CNN3-128-0.1", epochs=1, device=device, precision=precision, kernels=kernel)
     *_, last = training.fit(*job.prepared(recipe, data_dir), **job.settings(recipe))
-    assert last.history[-1]["val_accuracy"] > 0.86
+    assert last.history[-1]["val_accuracy"] > 0.85

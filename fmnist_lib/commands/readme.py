@@ -22,19 +22,20 @@ FOUND = (
     "({nahuel[paper accuracy]:.2f} %) and ANN-Juan, without convolutions, on {ann[accuracy]:.2f} % "
     "({ann[paper accuracy]:.2f} %)."
 )
+Told = tuple[str, dict]  # a message and its numbers
 BENCHMARK = ROOT / "reports" / "reference" / "benchmark" / "benchmark.csv"
 
 
 def pages(study: Study, values: dict) -> dict[tuple[str, str], str]:
     """Return what each page says of a study, by its name and that of the place."""
-    languages, taken = PAGES.items(), sections.of(values)
-    return {(page, name): text for page, said in languages for name, text in blocks(study, values, said, taken).items()}
+    languages, seeds = PAGES.items(), over_seeds(study, values, sections.of(values))
+    return {(page, name): text for page, said in languages for name, text in blocks(study, values, said, seeds).items()}
 
 
-def blocks(study: Study, values: dict, language: str = "en", taken: dict | None = None) -> dict[str, str]:
+def blocks(study: Study, values: dict, language: str, over_seeds: list[Told]) -> dict[str, str]:
     """Return what the README says, by the name of the place: Tables I and II, how they were made, the benchmark.
 
-    What was found is told of one seed and, where `sections.of` has several, of these. In Spanish there is no benchmark.
+    What was found is told of one seed and then ``over_seeds``. In Spanish there is no benchmark.
     """
     speak(language)
     every, seeds = results.frame(study.every, values["split_seed"]), len(values["seed"])
@@ -44,20 +45,22 @@ def blocks(study: Study, values: dict, language: str = "en", taken: dict | None 
     made = _bare(" · ".join(sentence(message, **given) for message, given in told))
     tested = {name: table2.loc[model] for name, model in TESTED.items()}
     found = sentence(FOUND, winner=protocol.WINNER, models=len(tested), **tested)
-    found = "\n\n".join([found, *over_seeds(study, values, taken or {})])
+    found = "\n\n".join([found, *(_bare(sentence(message, **numbers)) for message, numbers in over_seeds)])
     said = {"found": found, "table 1": side_by_side(table1, 3), "table 2": side_by_side(table2, 4), "made": made}
     shown = BENCHMARK.exists() and language == "en"
     return said | ({"speed": floors.readme_table(pd.read_csv(BENCHMARK)).strip()} if shown else {})
 
 
-def over_seeds(study: Study, values: dict, taken: dict) -> list[str]:
-    """Say what several seeds conclude of the paper's numbers and of its claims; nothing of one."""
+def over_seeds(study: Study, values: dict, taken: dict) -> list[Told]:
+    """Return what several seeds conclude of the paper's numbers and of its claims, as messages and their numbers.
+
+    Of one seed that is nothing; ``taken`` are the studies that `sections.of` has.
+    """
     _, frame = sections.over_seeds(values, study, taken)
     if frame["seed"].nunique() < 2:
         return []
     judged = claims.judge(frame, results.seconds_an_epoch())
-    told = (conclusions.certainty(certainty.among(frame)), conclusions.claims(judged))
-    return [_bare(sentence(message, **numbers)) for message, numbers in told]
+    return [conclusions.certainty(certainty.among(frame)), conclusions.claims(judged)]
 
 
 def _bare(text: str) -> str:
