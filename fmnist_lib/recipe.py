@@ -9,9 +9,11 @@ from fmnist_lib import UserError, short
 from fmnist_lib.rules import FLAG, RATE, SEED, SHARE, Rule, one_of, required, whole
 
 NUMERICS = 2  # raised whenever a change to the engine changes the numbers it produces
-IMAGES = 60_000  # in the training part of Fashion-MNIST
+DATA_SET = "Fashion-MNIST"  # whose files `data.FILES` lists: of others the name is another, and so are all ids
+IMAGES = 60_000  # in its training part
 MODERN = ("schedule", "smoothing", "flips", "shifts", "averaging")  # what came after the paper: `fmnist_lib.modern`
-LATER = ("patience", "kernels", "nahuel_k", *MODERN)  # younger than the oldest records: not written at their defaults
+LATER = {"patience": 0, "kernels": "torch", "nahuel_k": 3, "data_set": "Fashion-MNIST"}  # younger than the oldest runs:
+LATER |= {"schedule": "constant", "smoothing": 0.0, "flips": False, "shifts": 0, "averaging": 0.0}  # so not written
 KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
 KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
 
@@ -60,6 +62,7 @@ class Recipe:
     device: str = knob("cpu", one_of("cpu", "cuda"), "cpu or cuda")
     precision: str = knob("fp32", one_of("fp32", "bf16"), "of the training: fp32 or bf16")
     kernels: str = knob("torch", one_of("torch", "numba"), "of a CPU: PyTorch's alone, or loops compiled by numba")
+    data_set: str = knob(DATA_SET, one_of(DATA_SET), "that of this house alone")
     threads: int = knob(1, whole(1, 1024), "of a CPU")
     numerics: int = knob(NUMERICS, whole(1, NUMERICS), "which engine")
 
@@ -71,8 +74,8 @@ class Recipe:
 
     @property
     def json(self) -> str:
-        """Return the canonical JSON: sorted keys, every field written, but for `LATER` ones at their defaults."""
-        written = {name: v for name, v in vars(self).items() if name not in LATER or v != getattr(Recipe, name)}
+        """Return the canonical JSON: sorted keys, every field written, but for `LATER` ones at these values."""
+        written = {name: value for name, value in vars(self).items() if name not in LATER or value != LATER[name]}
         return json.dumps(written, sort_keys=True, indent=1) + "\n"
 
     @property
@@ -153,11 +156,9 @@ def check_together(recipe: Recipe):
     if recipe.input_dropout and family != "ann_juan":
         raise UserError(f"input_dropout = true with {recipe.model}", "use it with ANN-Juan only")
     if recipe.momentum and recipe.optimizer != "sgd":
-        fix = "set momentum to 0, or optimizer to sgd"
-        raise UserError(f"momentum = {recipe.momentum} with {recipe.optimizer}", fix)
+        raise UserError(f"momentum = {recipe.momentum} with {recipe.optimizer}", "set momentum to 0, or take sgd")
     if recipe.patience and not recipe.val_images:
-        fix = "set val_images above 0, or patience to 0"
-        raise UserError(f"patience = {recipe.patience} needs validation images", fix)
+        raise UserError(f"patience = {recipe.patience} needs validation images", "raise val_images, or take patience 0")
     if recipe.patience and recipe.schedule != "constant":  # its course is laid over all epochs
         fix = "set patience to 0, or schedule to constant"
         raise UserError(f"patience = {recipe.patience} would cut the {recipe.schedule} schedule short", fix)
@@ -175,8 +176,7 @@ def _check_split(recipe: Recipe):
     if recipe.keep == "best" and val == 0:
         raise UserError('keep = "best" needs validation images', 'set val_images above 0, or keep to "last"')
     if recipe.folds == 1 or recipe.fold >= max(recipe.folds, 1):
-        fix = "give folds 0 or at least 2, and fold below folds"
-        raise UserError(f"fold = {recipe.fold} of folds = {recipe.folds}", fix)
+        raise UserError(f"fold = {recipe.fold} of folds = {recipe.folds}", "give folds 0, or above 1 and above fold")
     if recipe.folds and IMAGES % recipe.folds:
         raise UserError(f"folds = {recipe.folds} does not divide {IMAGES} images", "give folds a divisor, such as 6")
     if recipe.folds and (val != IMAGES // recipe.folds or train != IMAGES - val):

@@ -364,7 +364,7 @@ OTHER = {
     "fold": 1, "validate_on": "test", "scaling": "standardised", "shuffle": False, "batch": 100, "optimizer": "sgd",
     "lr": 0.01, "momentum": 0.9, "train_images": 8000, "val_images": 4000, "epochs": 8, "patience": 3, "split_seed": 1,
     "weights_seed": 5, "order_seed": 5, "dropout_seed": 5, "nahuel_k": 5,
-    "schedule": "one-cycle", "smoothing": 0.1, "flips": True, "shifts": 2, "averaging": 0.9,
+    "schedule": "one-cycle", "smoothing": 0.1, "flips": True, "shifts": 2, "averaging": 0.9, "data_set": "squares",
 }  # fmt: skip
 FREE = {
     "model": None,

@@ -31,7 +31,7 @@ from test_hostile import in_place_of, refused
 from torch.utils.data import random_split
 from torchvision.datasets import FashionMNIST
 
-from fmnist_lib import UserError, data
+from fmnist_lib import UserError, data, recipe
 from fmnist_lib.workers import download
 
 LABELS = "t10k-labels-idx1-ubyte"
@@ -106,6 +106,13 @@ def test_classes_are_torchvisions_and_sizes_those_of_the_files(data_dir):
     assert {name: (data_dir / name).stat().st_size for name in data.FILES} == {
         name: size for name, (size, _) in data.FILES.items()
     }
+
+
+def test_other_files_want_another_name_in_every_recipe():
+    listed = "".join(f"{name} {sha}\n" for name, (_, sha) in sorted(data.FILES.items()))
+    ours = "daf9de4cf12669ecda2c289b235db8654ca1a41e08fab265b0fc64c56f960be8"  # as every report of Fashion-MNIST names
+    same = hashlib.sha256(listed.encode()).hexdigest() == ours
+    assert same == (recipe.DATA_SET == "Fashion-MNIST") == (recipe.LATER["data_set"] == recipe.DATA_SET)
 
 
 # D3, D4: only the data set's own bytes are loaded

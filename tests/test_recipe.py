@@ -144,7 +144,14 @@ OTHERS |= {"batch": st.integers(1, 50_000), "epochs": st.integers(1, 1000), "thr
 OTHERS |= {"nahuel_k": st.sampled_from([1, 5, 7, 9])}
 OTHERS |= {"smoothing": RATES, "flips": st.booleans(), "shifts": st.integers(0, 14), "averaging": RATES}
 OTHERS |= {"lr": st.floats(1e-9, 100), "numerics": st.integers(1, 9), "patience": st.integers(0, 1000)}
-FIXED = ("fold", "numerics", "input_dropout", "nahuel_k")  # what only folds, engines and single models can change
+OTHERS |= {"data_set": st.sampled_from(["squares", "digits"])}
+FIXED = (
+    "fold",
+    "numerics",
+    "data_set",
+    "input_dropout",
+    "nahuel_k",
+)  # what only folds, engines and single models can change
 ALONE = {  # fields that a fold would fix
     "train_images": st.integers(500, 50_000),
     "val_images": st.integers(1, 10_000),
@@ -164,6 +171,7 @@ def test_a_change_of_any_field_alone_is_another_run(name, data):
     base = replace(BASE, model="CNN-Nahuel") if name == "nahuel_k" else base
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(recipe.RULES, "numerics", rules.whole(1, 9))
+        patch.setitem(recipe.RULES, "data_set", rules.one_of("Fashion-MNIST", "squares", "digits"))
         value = data.draw((OTHERS | ALONE)[name].filter(lambda value: value != getattr(base, name)))
         other = replace(base, **{name: value})
     assert other != base and other.id != base.id and other.name != base.name

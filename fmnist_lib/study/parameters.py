@@ -53,7 +53,8 @@ def _cluster(value: str) -> str:
     return required(bool(known), "cluster", value, '"", local, or an address as tcp://host:8786')
 
 
-FIELDS = tuple(field.name for field in fields(Recipe) if field.name not in ("model", "keep", "threads", "numerics"))
+UNASKED = ("model", "keep", "data_set", "threads", "numerics")
+FIELDS = tuple(field.name for field in fields(Recipe) if field.name not in UNASKED)
 PARAMETERS = {
     field.name: Parameter(field.default, field.metadata["rule"], field.metadata["meaning"])
     for field in fields(Recipe)
