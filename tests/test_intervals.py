@@ -14,7 +14,7 @@ from test_claims import SECONDS, made_up
 
 from fmnist_lib.press import figures, intervals
 from fmnist_lib.press.language import LANGUAGES, speak
-from fmnist_lib.press.specification import specification
+from fmnist_lib.press.specification import size, specification
 from fmnist_lib.press.tables import claim_as_markdown, claims_as_text, refuted_as_markdown
 from fmnist_lib.study import claims, results, rule
 
@@ -123,19 +123,30 @@ def test_a_waterfall_steps_down_from_the_first_total_to_the_last():
 
 
 def test_a_specification_curve_has_a_dot_a_number_and_a_dot_a_choice():
-    rows = [("default", "II", s, 3.0, 2.0) for s in ("epoch", "loss", "accuracy")] + [("mode", "II", "loss", 0.4, 4.0)]
+    rows = [("first", "II", s, 3.0, 2.0) for s in ("epoch", "loss", "accuracy")] + [("mode", "I", "loss", -0.4, 4.0)]
     weighed = pd.DataFrame(rows, columns=["reading", "table", "score", "t", "limit"])
-    fig = specification(plt.figure(figsize=(7, 4)), weighed, ["mode", "default"], {"mode": ["x", "y"], "default": []})
+    chosen = {"mode": ["x", "y"], "first": ["y"]}
+    fig = specification(plt.figure(figsize=size(chosen)), weighed, chosen)
     fig.draw_without_rendering()
     above, below = fig.axes
-    assert sorted(round(x) for x in dots(above)) == [0, 1, 1, 1]
-    heights = [y for drawn in above.collections for y in drawn.get_offsets().data[:, 1]]
-    assert sorted(heights) == pytest.approx([0.1, 1.5, 1.5, 1.5])  # of the band, whose edge is at 1
-    assert above.patches[0].get_window_extent().height == pytest.approx(
-        np.ptp(above.transData.transform([(0, -1), (0, 1)])[:, 1])
-    )
-    assert [list(line.get_ydata()) for line in below.lines if line.get_marker() == "o"] == [[0, 1], []]
-    assert [label.get_text() for label in below.get_xticklabels()] == ["mode", "default"]
+    legend = above.get_legend()
+    told = {text.get_text(): dot for text, dot in zip(legend.texts, legend.legend_handles, strict=True)}
+    assert list(told) == ["95 %", "Table I, loss", "Table II, epoch", "Table II, loss", "Table II, accuracy"]
+    drawn = {tuple(dots.get_offsets().data[0].round(3)): dots for dots in above.collections if len(dots.get_offsets())}
+    at = sorted((round(x), round(y, 3)) for x, y in drawn)
+    assert at == [(0, -0.1), (1, 1.5), (1, 1.5), (1, 1.5)]  # of the band, whose edge is at 1
+    for (x, _), dots in drawn.items():  # epoch, loss, accuracy from left to right, Table I's hollow
+        right = sorted(x for x, _ in drawn if x > 0.5)
+        key = f"Table II, {['epoch', 'loss', 'accuracy'][right.index(x)]}" if x > 0.5 else "Table I, loss"
+        assert [len(p.vertices) for p in dots.get_paths()] == [len(p.vertices) for p in told[key].get_paths()]
+        assert (dots.get_facecolor()[0] == told[key].get_facecolor()[0]).all()
+        assert (dots.get_facecolor()[0][0] == 1) == (x < 0.5)
+    band = above.patches[0].get_window_extent().height
+    assert band == pytest.approx(np.ptp(above.transData.transform([(0, -1), (0, 1)])[:, 1]))
+    dotted = [(set(line.get_xdata()), [*line.get_ydata()]) for line in below.lines if line.get_marker() == "o"]
+    assert dotted == [({0}, [0, 1]), ({1}, [1])]
+    assert [label.get_text() for label in below.get_xticklabels()] == ["mode", "first"]
+    assert [label.get_text() for label in below.get_yticklabels()] == ["x", "y"]
 
 
 def test_in_the_table_a_claim_is_worded_and_judged_once_and_each_part_has_its_effect():

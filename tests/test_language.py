@@ -122,6 +122,8 @@ def told() -> set[str]:
     read, environment = provenance.readings(values), tables_of.environment(frame)
     shown = [read, environment, tables_of.runs(frame), sections.overview({})]
     shown += [tables.claims_as_text(claims.judge(frame))]
+    chosen = {text for reading in readings.READINGS.values() for text in readings.choices(reading)}
+    chosen = {text for text in chosen if text.partition(" = ")[0] not in parameters.PARAMETERS}
     heads = {name for frame in shown for name in frame.columns}
     heads |= {name for pair in tables.numbers_as_text(certainty.among(frame)[:9]).columns for name in pair}
     heads |= {name for pair in tables.scores_as_text(tables_of.table_1(frame, 1)).columns for name in pair}
@@ -130,7 +132,7 @@ def told() -> set[str]:
     rules = {message for _, message in formulas.RULES if message.strip("{}0123456789")}
     return {
         *heads, *read["what it is"], *environment["what it is"], *parts, *units, *rule.VERDICTS, *REASONS, *rules,
-        *SENTENCES, *OTHERS, *(reading.words for reading in readings.READINGS.values()),
+        *SENTENCES, *OTHERS, *(reading.words for reading in readings.READINGS.values()), *chosen,
         *diagrams.STAGES, *article.WORDS.values(), *claims.WORDS.values(), protocol.STAMP, protocol.OVER,
         tables_of.LINE,
     } - {""}  # fmt: skip

@@ -75,7 +75,7 @@ def test_the_report_reads_as_a_paper_its_code_short_and_folded_but_for_the_param
 @pytest.mark.parametrize("name", ["sweep", "retrain", "test_comparison", "report"])
 def test_the_article_of_a_notebook_that_trains_or_reports_carries_its_stamp_and_its_cell_of_parameters(name):
     (stamp,) = [cell for cell in code(name) if "stamp" in cell.metadata.get("tags", [])]
-    assert stamp.source == "say(protocol.STAMP, **protocol.stamped(params))"
+    assert "say(protocol.STAMP" in stamp.source and "**protocol.stamped(params)" in stamp.source
     assert [cell.source for cell in code(name)].count("settings(params, protocol.DEFAULTS)") == 1
 
 

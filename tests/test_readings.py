@@ -16,7 +16,7 @@ from fmnist_lib.commands import pack as packing
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, job, pack, record
 from fmnist_lib.runs.store import Store, places
-from fmnist_lib.study import answers, mode, protocol, weighing
+from fmnist_lib.study import answers, conclusions, mode, protocol, weighing
 from fmnist_lib.study.paper import TABLE_1, TABLE_2, WINNER
 from fmnist_lib.study.readings import READINGS, choices, named
 
@@ -123,12 +123,12 @@ def said(run, **options):
     return mode.scores(mode.predictions(run, **options))
 
 
-def with_weights(place, model):
+def with_weights(place, model, finished="2026-01-01T00:00:00Z"):
     recipe = Recipe(model, epochs=1)
     torch.manual_seed(0)
     weights = {name: tensor.contiguous() for name, tensor in models.of(recipe).state_dict().items()}
     history = [{"epoch": 1, "train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5}]
-    times = {"seconds": 1.0, "finished": "2026-01-01T00:00:00Z"}
+    times = {"seconds": 1.0, "finished": finished}
     return Store(place).write(recipe, history, weights, times, (ENVIRONMENT, record.source()))
 
 
@@ -179,6 +179,19 @@ def test_what_it_says_in_training_mode_goes_with_its_record_where_its_weights_do
     assert said(packed) == pytest.approx(trained, abs=1e-6) and mode.scores(packed.answers()) == evaluated
     cost = mode.cost([packed], packed.recipe.model)
     assert cost.to_dict() == {packed.recipe.split_seed: pytest.approx(evaluated[1] - trained[1])}
+
+
+def test_a_newer_record_that_can_tell_is_found_for_training_mode_and_takes_the_place_of_none(tmp_path, shipped):
+    for name, second, mode_too in (("older", 1, False), ("newer", 2, True)):
+        run = with_weights(tmp_path / name, "CNN3-4-0.5", f"2026-01-0{second}T00:00:00Z")
+        run.attach(record.TEST, contents.pack_answers(images_of(0.8 + second / 100)))
+        run.attach(record.MODE, contents.pack_answers(images_of(0.5))) if mode_too else None
+        packing.add(Store(tmp_path / name, shipped=False), shipped / {1: "z", 2: "a"}[second] / "records.zip")
+    store = Store(tmp_path / "none")
+    assert mode.scores(store.find(run.recipe).answers())[1] == pytest.approx(81)
+    told = mode.find(run.recipe, store)
+    assert mode.scores(told.answers())[1] == pytest.approx(82) and mode.scores(mode.predictions(told))[1] == 50
+    assert mode.find(replace(run.recipe, order_seed=9), store) is None
 
 
 def here(todo, store, data_dir="", weights=False, **_):
@@ -242,14 +255,14 @@ def test_a_run_that_diverged_stands_for_no_number_of_the_paper(tmp_path):
     assert rows[["table", "seed"]].values.tolist() == [["I", 1], ["II", 1001]]
 
 
-def found(**readings):
-    """Make up values of Table II: what each reading adds to the paper's numbers of a network, seed by seed."""
+def found(papers=TABLE_2, table="II", **readings):
+    """Make up values of a table: what each reading adds to the paper's numbers of a network, seed by seed."""
     rows = []
     for name, added in readings.items():
-        for model, (epoch, loss, accuracy) in TABLE_2.items():
+        for model, (epoch, loss, accuracy) in papers.items():
             if added.get(model) is not None:
                 for seed, more in enumerate(added[model]):
-                    rows.append(("II", model, seed, epoch + more, loss + more / 100, accuracy + more, name))
+                    rows.append((table, model, seed, epoch + more, loss + more / 100, accuracy + more, name))
     return pd.DataFrame(rows, columns=["table", "model", "seed", "epoch", "loss", "accuracy", "reading"])
 
 
@@ -276,6 +289,64 @@ def test_the_score_is_beside_the_defaults_on_the_same_numbers_and_a_stuck_networ
     assert scored.loc["training_mode", "default_inside"] == 0 and scored.loc["default", "better"] == 0
     own = weighed[(weighed["reading"] == "default") & (weighed["model"] == WINNER)]
     assert scored.loc["training_mode", "default_log_likelihood"] == pytest.approx(own["log_likelihood"].sum())
+
+
+ONE = {  # of Table I: two networks of one sd, and of the second the default has two seeds
+    WINNER: [0.5, 0.7, 0.9],
+    "CNN3-128-0.25": [-0.3, -0.1],
+}
+
+
+def test_each_table_has_its_own_numbers_and_sd_and_each_mean_its_own_n():
+    first = found(TABLE_1, "I", default=ONE, nahuel_k5={"CNN3-128-0.25": [0.0]})
+    weighed = weighing.weigh(pd.concat([first, found(default=DEFAULT)]))
+    rows = weighed.set_index(["reading", "table", "model", "score"])
+    sd = math.sqrt((2 * np.var(ONE[WINNER], ddof=1) + np.var(ONE["CNN3-128-0.25"], ddof=1)) / 3)
+    for (reading, model), n in {
+        ("default", "CNN3-128-0.25"): 2,
+        ("default", WINNER): 3,
+        ("nahuel_k5", "CNN3-128-0.25"): 1,
+    }.items():
+        row, added = rows.loc[reading, "I", model, "accuracy"], [0.0] if n == 1 else ONE[model]
+        assert (row["paper"], row["n"], row["freedom"]) == (TABLE_1[model][2], n, 3)
+        assert row["t"] == pytest.approx(-np.mean(added) / (sd * math.sqrt(1 + 1 / n)), abs=1e-9)
+        assert row["limit"] == pytest.approx(3.182446305)  # three degrees of freedom
+    assert rows.loc["default", "II", WINNER, "loss"]["paper"] == TABLE_2[WINNER][1]
+    assert rows.loc["default", "II", WINNER, "loss"]["sd"] < rows.loc["default", "II", WINNER, "epoch"]["sd"] / 50
+
+
+def test_readings_are_ordered_and_told_by_what_they_are_better_by_on_numbers_that_both_have():
+    own = {model: values for model, values in DEFAULT.items() if model != "CNN-Nahuel"}
+    best = {WINNER: [0.0, 0.1, -0.1], "CNN-Nahuel": [0.0, 0.1, -0.1]}  # the second the default lacks
+    more = {WINNER: [0.5, 0.6, 0.4], "ANN-Juan": [0.0, 0.3, -0.3]}  # more numbers, and so the higher likelihood
+    scored = weighing.score(weighing.weigh(found(default=own, no_dropout=more, training_mode=best)))
+    assert list(scored.index) == ["training_mode", "no_dropout", "default"]
+    assert scored["numbers"].tolist() == [3, 6, 6] and scored["inside"].tolist() == [3, 6, 3]
+    assert scored.loc["no_dropout", "log_likelihood"] > scored.loc["training_mode", "log_likelihood"]
+    shown = weighing.shown(scored)
+    assert shown["reading"].tolist() == ["tested in training mode", "ANN-Juan: no dropout", "as in this report"]
+    assert shown["inside 95 %"].tolist() == [3, 6, 3] and shown["inside, default"].tolist() == [0, 3, 3]
+    message, values = conclusions.readings(scored, 7)
+    better = scored.loc["training_mode", "log_likelihood"] - scored.loc["training_mode", "default_log_likelihood"]
+    assert 1 < better < 100 and message.format(**values) == (
+        "Of 2 readings weighed beside the default, of 17, the one of highest likelihood, picked for it, is: tested in "
+        "training mode. Of the 3 numbers of the paper whose networks were trained or tested so 3 lie where one more "
+        f"run should, under the default 0; their log-likelihood is {better:+.1f} against the default's, which is the "
+        "higher below 0 (n = 7 seeds)."
+    )
+
+
+def test_the_values_are_a_search_s_at_its_best_epoch_and_a_retraining_s_after_its_last(tmp_path):
+    searched = [trained(tmp_path, "CNN5-256-0.1", 3, (0.5, 0.2, 0.3, 0.4), [0.6, 0.7, 0.8, 0.9])]
+    tested = [trained(tmp_path, "CNN-Nahuel", 1003, (0.2, 0.4, 0.3), [0.9, 0.7, 0.8], keep="last", split_seed=45)]
+    tested[0].attach(record.TEST, contents.pack_answers(images_of(0.85, loss=0.75)))
+    one, two = weighing.values("default", searched, tested, "", 42).to_dict("records")
+    assert one == {
+        "table": "I", "model": "CNN5-256-0.1", "seed": 3, "epoch": 2, "loss": 0.2, "accuracy": 70.0,
+        "reading": "default",
+    }  # fmt: skip
+    assert (two["table"], two["model"], two["seed"]) == ("II", "CNN-Nahuel", 3)
+    assert (two["epoch"], two["loss"], two["accuracy"]) == (3, pytest.approx(0.75), 85.0)
 
 
 def test_from_one_seed_nothing_is_weighed():

@@ -37,7 +37,7 @@ def parser() -> Parser:
     report = command("report", run_report, "train what is missing and make a report")
     report.add_argument("file", nargs="?", help="a params file, or its bare name: quick, paper, rigorous, smoke")
     lab = command("lab", run_lab, "open JupyterLab on working copies of the notebooks, in work/")
-    lab.add_argument("file", nargs="?", help="a params file, or its bare name, for the copies' parameters cells")
+    lab.add_argument("file", nargs="?", help="a params file, or the bare name of any in params/, for the copies")
     runs = command("runs", run_runs, "list the runs, watch those under way, or verify their files")
     said = "list (the default) or verify"
     runs.add_argument("what", nargs="?", choices=["list", "verify"], default="list", help=said)
@@ -48,7 +48,7 @@ def parser() -> Parser:
     predict.add_argument("--invert", action="store_true", help="for pictures with a light background")
     verify = command("verify", run_verify, "make a report anew from its records and compare every byte")
     verify.add_argument("folder", metavar="FOLDER", help="a report, such as reports/reference or your own")
-    verify.add_argument("--retrain", metavar="RUN", help="train anew, elsewhere, the runs whose names begin so")
+    verify.add_argument("--retrain", metavar="RUN", help="train the runs whose names begin so again, aside")
     reference = command("reference", run_reference, "run the paper's protocol into reports/reference, which is tracked")
     for one in (report, reference):
         one.add_argument(
@@ -102,7 +102,7 @@ def run_report(options):
     if options.file is None:
         table = plan.plans(values).to_string(index=False)
         print("Nothing was done. What there is to make, what of it is to be trained, and how long that takes if these\n"
-              "cores are as fast as that of reports/reference (it is measured before it begins):\n")  # fmt: skip
+              "cores are as fast as reports/reference's, in bf16 (it is measured before it begins):\n")  # fmt: skip
         print(table)
         return
     folder = report.make(plan.reports_file(options.file), values)
@@ -166,7 +166,9 @@ def run_runs(options):
     else:
         table = runs.listing(store)
         print("No runs yet." if table.empty else table.to_string(index=False))
-        print(f"Shipped with the repository, and found by every notebook: {len(store.names_shipped())} runs.")
+        print(
+            f"Shipped with the repository: {len(store.names_shipped())} runs. Notebooks find those made as they would."
+        )
 
 
 def run_pack(options):

@@ -84,11 +84,11 @@ def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
     from fmnist_lib.workers.sweep import lasting
 
     values = protocol.DEFAULTS | parameters.checked(values)
-    missing = protocol.collect(values, Store(values.get("runs_dir", ""))).missing
+    missing = list(dict.fromkeys(protocol.collect(values, Store(values.get("runs_dir", ""))).missing))
     seconds = sum(rates.get(r.model, rates.max()) * r.train_images * r.epochs for r in missing) / cores()
     what = f"{values['epochs']} epochs of {values['train_images']:,} images"
     row = {"command": f"fmnist report {path.stem}", "each": what, "seeds": len(values["seed"])}
-    return row | {"to train": len(missing), "about": lasting(seconds)}
+    return row | {"to train, then retrain": len(missing), "about": lasting(seconds)}
 
 
 def given(options) -> dict[str, str]:

@@ -30,7 +30,7 @@ def picture(path: Path, invert: bool = False) -> Tensor:
         with warnings.catch_warnings(action="ignore"):
             colours = _colours(io.BytesIO(read_file(Path(path), BYTES)))
     except FileNotFoundError as error:
-        raise UserError(f"there is no file {path}", "name a picture") from error
+        raise UserError(f"there is no file {path}", f"name a picture that is there, {', '.join(FORMATS)}") from error
     except Exception as error:  # in whatever way foreign bytes break a decoder
         fix = f"give it in 8 bits a colour, as {', '.join(FORMATS)}, of at most {PIXELS // 10**6} megapixels"
         raise UserError(f"cannot read {path} as a picture: {short(error)}", fix) from error

@@ -44,7 +44,9 @@ def records(folder: Path) -> tuple[Study, dict]:
         raise UserError(f"{store.folder} holds no runs of {folder}", "name a report with its runs in runs/ beside it")
     if study.missing:
         names = ", ".join(recipe.name for recipe in study.missing)
-        raise UserError(f"{store.folder} lacks {names}", "take the folder whole from its repository, or make it anew")
+        raise UserError(
+            f"{store.folder} lacks {names}", "take the folder whole from the commit that made it, or make it anew"
+        )
     return study, values
 
 

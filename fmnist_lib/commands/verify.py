@@ -39,7 +39,7 @@ def verify(folder: Path) -> Found:
     study, values = reference.records(folder)
     if unasked := [run.folder.name for run in study.retrained if run.answers() is None]:
         cause = f"{folder}: {', '.join(unasked)} lacks what its weights say of the test images"
-        raise UserError(cause, "take the folder whole from its repository, or make the report anew")
+        raise UserError(cause, "take the folder whole from the commit that made it, or make the report anew")
     if (model := values.get("model", protocol.WINNER)) not in study.winners:
         raise UserError(f"{folder} retrains {model}, and not the paper's winner alone", "make it without model")
     why = departures(study, values)
@@ -69,7 +69,7 @@ def compared(folder: Path, study: Study, values: dict, again: dict, data: dict, 
     wrong = [name for name in {**made, **there} if made.get(name) != there.get(name)]
     if bad := [name for name in wrong if name not in excused]:
         cause = f"{folder}: {', '.join(bad)} {'is' if len(bad) == 1 else 'are'} not what the records give"
-        raise UserError(cause, "take the folder whole from its repository, or make the report anew")
+        raise UserError(cause, "take the folder whole from the commit that made it, or make the report anew")
     return [name for name in made if name not in wrong], wrong, why
 
 

@@ -49,14 +49,14 @@ class Store:
         """Return the recipe's run with every file verified, or None if it has not been trained.
 
         With ``weights``, a run that lacks them counts only if the test images have been asked already; a shipped one
-        too, since nothing can be kept beside it; of several one that has them. UserError names what is damaged.
+        too, since nothing can be kept beside it; of several such the oldest. UserError names what is damaged.
         """
         run = self._own(recipe)
         if run and (run.has_weights or not weights or TEST in run.record["files"]):
             return run
         name = recipe.name
         found = [run for folder in self.shipped if (run := _found(folder / name, recipe))]
-        run = max(found, key=lambda run: [there(run.folder / name) for name in (TEST, WEIGHTS, MODE)], default=None)
+        run = min(found, key=lambda run: (not there(run.folder / TEST), run.record["finished"]), default=None)
         if run and (not weights or TEST in run.record["files"]):
             for name in {TEST, MODE} & run.record["files"].keys():
                 record.verified(run.folder, name, run.record)

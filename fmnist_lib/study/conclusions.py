@@ -15,8 +15,8 @@ Conclusion = tuple[str, dict]
 WAYS = ("the hierarchy has", "one at a time has", "neither has")  # the smaller regret
 
 INSIDE = (
-    "With {n} seeds, {inside} of {of} numbers of the paper lie where one more of these runs should; by chance about "
-    "{chance:.0f} would not."
+    "With {n} seeds, {outside} of {of} numbers of the paper lie outside the interval in which one more of these runs "
+    "should; by chance about {chance:.0f} would."
 )
 ONCE = (
     "One seed is the paper's protocol, once: it says what came out, and not how sure it is. `params/rigorous.yaml` "
@@ -34,11 +34,12 @@ UNJUDGED = (
     "are effects and no verdict."
 )
 LIKELIEST = (
-    "Of {readings} readings the likeliest beside the default is: {words}. Of the {numbers} numbers that it touches "
-    "{inside} lie where one more run should, under the default {default_inside}; its log-likelihood is {better:+.1f} "
-    "against the default's (n = {n} seeds). Under the default {own} of {all} numbers lie inside."
+    "Of {others} readings weighed beside the default, of {known}, the one of highest likelihood, picked for it, is: "
+    "{words}. Of the {numbers} numbers of the paper whose networks were trained or tested so {inside} lie where one "
+    "more run should, under the default {default_inside}; their log-likelihood is {better:+.1f} against the default's, "
+    "which is the higher below 0 (n = {n} seeds)."
 )
-UNWEIGHED = "From one seed no reading can be called likelier than another."
+UNWEIGHED = "Without several seeds, of the default and of another reading, none can be called likelier."
 FOLDED = (
     "Cross-validation closes the gap between validation and test in {closed} of {of} cases, a network and a seed "
     "each, leaves it in {open}, cannot tell in {unsure} and is not judged in {rest} (a gap within ±{margin:.1f} "
@@ -89,7 +90,7 @@ CLIMBED_ONCE = (
 def certainty(found: pd.DataFrame) -> Conclusion:
     """Conclude from the paper's numbers among ours (`certainty.among`)."""
     inside = found["inside"].dropna().astype(bool)
-    values = {"n": found["n"].max(), "inside": int(inside.sum()), "of": len(inside), "chance": 0.05 * len(inside)}
+    values = {"n": found["n"].max(), "outside": int((~inside).sum()), "of": len(inside), "chance": 0.05 * len(inside)}
     return (INSIDE, values) if len(inside) else (ONCE, {})
 
 
@@ -111,9 +112,9 @@ def readings(scored: pd.DataFrame, seeds: int) -> Conclusion:
     best = scored.drop(index="default", errors="ignore").head(1)
     if best.empty:
         return UNWEIGHED, {}
-    own = {"own": scored.loc["default", "inside"], "all": scored.loc["default", "numbers"]}
-    told = best.iloc[0][["numbers", "inside", "default_inside", "better"]].to_dict()
-    return LIKELIEST, {"readings": len(scored), "words": READINGS[best.index[0]].words, "n": seeds} | told | own
+    told = best[["numbers", "inside", "default_inside"]].iloc[0].to_dict() | {"better": best["better"].iloc[0]}
+    told |= {"words": READINGS[best.index[0]].words, "n": seeds}
+    return LIKELIEST, told | {"others": len(scored.drop(index="default")), "known": len(READINGS) - 1}
 
 
 def cross_validation(summary: pd.DataFrame) -> Conclusion:

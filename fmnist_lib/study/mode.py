@@ -7,10 +7,12 @@ import pandas as pd
 import torch
 
 from fmnist_lib import data, kernels, training
+from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents
-from fmnist_lib.runs.files import is_shipped
-from fmnist_lib.runs.record import MODE
-from fmnist_lib.runs.run import Run
+from fmnist_lib.runs.files import is_shipped, there
+from fmnist_lib.runs.record import MODE, RECORD
+from fmnist_lib.runs.run import Run, read
+from fmnist_lib.runs.store import Store
 from fmnist_lib.study import answers
 
 BATCH = 500  # images a batch, as in the paper's training
@@ -19,6 +21,13 @@ BATCH = 500  # images a batch, as in the paper's training
 def can_tell(run: Run) -> bool:
     """Say whether what a run says in training mode is kept beside it, or its weights are here to be asked."""
     return MODE in run.record["files"] or run.has_weights
+
+
+def find(recipe: Recipe, store: Store) -> Run | None:
+    """Return a recipe's run that can tell, the store's own or a shipped one, whichever others are shipped; or None."""
+    places = [folder / recipe.name for folder in (store.folder, *store.shipped)]
+    runs = (read(place) for place in places if there(place / RECORD))
+    return next((run for run in runs if run.recipe == recipe and can_tell(run)), None)
 
 
 def predictions(run: Run, data_dir: Path | str = "", seed: int = 0) -> pd.DataFrame:

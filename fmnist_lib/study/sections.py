@@ -35,10 +35,10 @@ def seeds(params: dict, store: Store) -> list[Run]:
 
 
 def readings(params: dict, store: Store) -> list[Run]:
-    """Return the runs of the readings that have all of theirs; none of the default alone."""
-    pairs = [pair for name in READINGS if (pair := weighing.whole(name, params, store))]
-    runs = {run.recipe: run for pair in pairs for some in pair for run in some}
-    return list(runs.values()) if len(pairs) > 1 else []
+    """Return the runs of the readings that have all of theirs; none of the default alone, or without it."""
+    pairs = {name: pair for name in READINGS if (pair := weighing.whole(name, params, store))}
+    runs = {run.recipe: run for pair in pairs.values() for some in pair for run in some}
+    return list(runs.values()) if "default" in pairs and len(pairs) > 1 else []
 
 
 def searched(params: dict, store: Store) -> list[Run]:

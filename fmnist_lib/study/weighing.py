@@ -22,7 +22,7 @@ from fmnist_lib.workers import sweep
 RATE = 5000  # images a second that a core trains the winner on
 USUAL = 14  # epochs to the best one, about; a patience comes on top
 COLUMNS = ["table", "model", "seed", *SCORES, "reading"]
-HEADS = {"numbers": "numbers", "inside": "inside 95 %", "default_inside": "the default's"}
+HEADS = {"numbers": "numbers", "inside": "inside 95 %", "default_inside": "inside, default"}
 HEADS |= {"better": "log-likelihood − the default's"}
 TABLES = {"I": paper.TABLE_1, "II": paper.TABLE_2}
 
@@ -74,13 +74,14 @@ def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | s
     for reading in (READINGS[name] for name in names):
         searched = [store.find(recipe) for recipe in searches(reading, params)]
         wanted = retrainings(reading, searched, params)
-        if reading.training_mode:  # what is shipped may have been asked in evaluation mode alone
-            untold = [recipe for recipe in wanted if (run := store.find(recipe)) and not mode.can_tell(run)]
-            sweep.train(untold, Store(store.folder, shipped=False), data_dir, weights=True, **on)
-        for run in sweep.train(wanted, store, data_dir, weights=True, **on):
-            answers.on_test(run, data_dir)
-            if reading.training_mode:
-                mode.on_test(run, data_dir)
+        if not reading.training_mode:
+            for run in sweep.train(wanted, store, data_dir, weights=True, **on):
+                answers.on_test(run, data_dir)
+            continue
+        untold = [recipe for recipe in wanted if mode.find(recipe, store) is None]  # what is shipped may be of the kind
+        sweep.train(untold, Store(store.folder, shipped=False), data_dir, weights=True, **on)
+        for run in (mode.find(recipe, store) for recipe in wanted):
+            answers.on_test(run, data_dir), mode.on_test(run, data_dir)
     return recorded(names, params, store, data_dir)
 
 
@@ -98,8 +99,9 @@ def whole(name: str, params: dict, store: Store) -> tuple[list[Run], list[Run]] 
     """
     reading = READINGS[name]
     searched = store.whole(searches(reading, params))
-    tested = searched and store.whole(retrainings(reading, searched, params))
-    told = [mode.can_tell(run) if reading.training_mode else record.TEST in run.record["files"] for run in tested]
+    wanted = retrainings(reading, searched, params) if searched else []
+    tested = [mode.find(recipe, store) if reading.training_mode else store.find(recipe) for recipe in wanted]
+    told = [run and (reading.training_mode or record.TEST in run.record["files"]) for run in tested]
     return (searched, tested) if told and all(told) else None
 
 
@@ -112,9 +114,8 @@ def values(name: str, searched: list[Run], tested: list[Run], data_dir: Path | s
     reading = READINGS[name]
     one, two = (frame(runs, split_seed).query("status == 'finished'") for runs in (searched, tested))
     one = one[one["model"].isin(paper.TABLE_1) & reading.validated].rename(columns=VALIDATION)
-    epochs = two["best_epoch"] if reading.tested == "search" else two["epochs"]
     told = two["model"].isin(paper.TABLE_1) if reading.validated else np.full(len(two), not reading.searched_anew)
-    two = two.assign(epochs=epochs.mask(told), model=two["model"].map(paper.paper_name)).rename(columns=TEST)
+    two = two.assign(epochs=two["epochs"].mask(told), model=two["model"].map(paper.paper_name)).rename(columns=TEST)
     if reading.training_mode:
         said = {run.folder.name: mode.scores(mode.predictions(run, data_dir)) for run in tested}
         two = two.assign(**{score: [said[run][i] for run in two["run"]] for i, score in enumerate(SCORES[1:])})
@@ -157,7 +158,7 @@ def _pooled(long: pd.DataFrame) -> pd.DataFrame:
 def score(weighed: pd.DataFrame) -> pd.DataFrame:
     """Return a row a reading, the likeliest first: numbers, inside, log_likelihood, and the default's on the same.
 
-    ``better`` is the difference of the two log-likelihoods: exp(better) times as likely.
+    ``better`` is the difference of the two log-likelihoods: a score, no odds: the numbers depend on one another.
     """
     usable = weighed.dropna(subset=["log_likelihood", "default_log_likelihood"])
     groups = usable.groupby("reading", sort=False)
