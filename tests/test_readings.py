@@ -186,7 +186,7 @@ def test_a_newer_record_that_can_tell_is_found_for_training_mode_and_takes_the_p
         run = with_weights(tmp_path / name, "CNN3-4-0.5", f"2026-01-0{second}T00:00:00Z")
         run.attach(record.TEST, contents.pack_answers(images_of(0.8 + second / 100)))
         run.attach(record.MODE, contents.pack_answers(images_of(0.5))) if mode_too else None
-        packing.add(Store(tmp_path / name, shipped=False), shipped / {1: "z", 2: "a"}[second] / "records.zip")
+        packing.add(Store(tmp_path / name, shipped=False), shipped / {1: "a", 2: "z"}[second] / "records.zip")
     store = Store(tmp_path / "none")
     assert mode.scores(store.find(run.recipe).answers())[1] == pytest.approx(81)
     told = mode.find(run.recipe, store)
