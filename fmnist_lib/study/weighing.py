@@ -23,7 +23,7 @@ RATE = 5000  # images a second that a core trains the winner on
 USUAL = 14  # epochs to the best one, about; a patience comes on top
 COLUMNS = ["table", "model", "seed", *SCORES, "reading"]
 HEADS = {"numbers": "numbers", "inside": "inside 95 %", "default_inside": "inside, default"}
-HEADS |= {"better": "log-likelihood − the default's"}
+HEADS |= {"better": "log-likelihood gained"}
 TABLES = {"I": paper.TABLE_1, "II": paper.TABLE_2}
 
 
