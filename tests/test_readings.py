@@ -302,12 +302,13 @@ def test_each_table_has_its_own_numbers_and_sd_and_each_mean_its_own_n():
     weighed = weighing.weigh(pd.concat([first, found(default=DEFAULT)]))
     rows = weighed.set_index(["reading", "table", "model", "score"])
     sd = math.sqrt((2 * np.var(ONE[WINNER], ddof=1) + np.var(ONE["CNN3-128-0.25"], ddof=1)) / 3)
-    for (reading, model), n in {
-        ("default", "CNN3-128-0.25"): 2,
-        ("default", WINNER): 3,
-        ("nahuel_k5", "CNN3-128-0.25"): 1,
-    }.items():
-        row, added = rows.loc[reading, "I", model, "accuracy"], [0.0] if n == 1 else ONE[model]
+    second = "CNN3-128-0.25"
+    for reading, model, added in (
+        ("default", second, ONE[second]),
+        ("default", WINNER, ONE[WINNER]),
+        ("nahuel_k5", second, [0.0]),
+    ):
+        row, n = rows.loc[reading, "I", model, "accuracy"], len(added)
         assert (row["paper"], row["n"], row["freedom"]) == (TABLE_1[model][2], n, 3)
         assert row["t"] == pytest.approx(-np.mean(added) / (sd * math.sqrt(1 + 1 / n)), abs=1e-9)
         assert row["limit"] == pytest.approx(3.182446305)  # three degrees of freedom

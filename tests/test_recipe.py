@@ -145,13 +145,8 @@ OTHERS |= {"nahuel_k": st.sampled_from([1, 5, 7, 9])}
 OTHERS |= {"smoothing": RATES, "flips": st.booleans(), "shifts": st.integers(0, 14), "averaging": RATES}
 OTHERS |= {"lr": st.floats(1e-9, 100), "numerics": st.integers(1, 9), "patience": st.integers(0, 1000)}
 OTHERS |= {"data_set": st.sampled_from(["squares", "digits"])}
-FIXED = (
-    "fold",
-    "numerics",
-    "data_set",
-    "input_dropout",
-    "nahuel_k",
-)  # what only folds, engines and single models can change
+# What only folds, engines, other houses and single models can change.
+FIXED = ("fold", "numerics", "data_set", "input_dropout", "nahuel_k")
 ALONE = {  # fields that a fold would fix
     "train_images": st.integers(500, 50_000),
     "val_images": st.integers(1, 10_000),
