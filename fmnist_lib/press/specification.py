@@ -35,7 +35,7 @@ def specification(fig, weighed, choices):
         shown |= {f"{tr('Table')} {table}, {tr(score)}": dots} if len(group) else {}
     ax.axhline(0, color=INK, linewidth=0.6)
     ax.set_yscale("symlog", linthresh=2)
-    ax.set_yticks([-50, -15, -5, -3, -2, -1, 0, 1, 2, 3, 5, 15, 50])
+    ax.set_yticks([-50, -15, -5, -2, -1, 0, 1, 2, 5, 15, 50])
     ax.set(ylabel=tr("The paper's number − ours"), xlim=(-0.6, len(order) - 0.4))
     ax.yaxis.set_major_formatter(ticks())
     ax.yaxis.set_minor_locator(NullLocator())
