@@ -172,7 +172,7 @@ def _check_split(recipe: Recipe):
     if train + val > IMAGES:
         raise UserError(f"train_images + val_images = {train + val} is above {IMAGES}", "lower one of them")
     if recipe.batch > train:
-        raise UserError(f"batch = {recipe.batch} is above train_images = {train}", "lower batch")
+        raise UserError(f"batch = {recipe.batch} is above train_images = {train}", "lower batch or raise train_images")
     if recipe.keep == "best" and val == 0:
         raise UserError('keep = "best" needs validation images', 'set val_images above 0, or keep to "last"')
     if recipe.folds == 1 or recipe.fold >= max(recipe.folds, 1):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from test_tables_stats import ENVIRONMENT, images_of, scored, trained
 
-from fmnist_lib import models
+from fmnist_lib import UserError, models
 from fmnist_lib.commands import pack as packing
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, job, pack, record
@@ -75,6 +75,13 @@ def test_a_reading_changes_what_it_says_on_the_networks_that_it_names_and_nothin
             if recipe.model != "ANN-Juan-0":
                 assert recipe == replace(default[recipe.model, recipe.split_seed], **own), name
     assert default[WINNER, 53].patience == 0 and default["CNN-Nahuel", 53].patience == 15
+
+
+def test_a_reading_that_does_not_go_with_the_other_parameters_is_named():
+    few = PARAMS | {"train_images": 400, "val_images": 200, "batch": 100}
+    with pytest.raises(UserError, match=r'"CNN-Nahuel: batches of 1,000", batch = 1000 is above train_images = 400'):
+        weighing.searches(READINGS["nahuel_batch"], few)
+    assert weighing.searches(READINGS["nahuel_k5"], few)
 
 
 def test_the_retrainings_are_listed_once_their_searches_are_there(tmp_path):

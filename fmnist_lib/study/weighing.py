@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from fmnist_lib import models
+from fmnist_lib import UserError, models
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import record
 from fmnist_lib.runs.run import Run
@@ -28,9 +28,16 @@ TABLES = {"I": paper.TABLE_1, "II": paper.TABLE_2}
 
 
 def searches(reading: Reading, params: dict) -> list[Recipe]:
-    """List the searches of a reading. Only the default lets the winner train on to its last epoch."""
+    """List the searches of a reading. Only the default lets the winner train on to its last epoch.
+
+    Raises UserError, with the reading's name, where what it changes does not go with the other parameters.
+    """
     asked = protocol.DEFAULTS | params | reading.changes
-    found = [protocol.search(model, asked, seed) for seed in params["seed"] for model in reading.systems]
+    try:
+        found = [protocol.search(model, asked, seed) for seed in params["seed"] for model in reading.systems]
+    except UserError as error:
+        fix = f"{error.fix}; or name the readings without this one"
+        raise UserError(f'under the reading "{reading.words}", {error.cause}', fix) from None
     return [replace(one, patience=asked["patience"]) for one in found] if reading.searched_anew else found
 
 
