@@ -220,6 +220,15 @@ def forged(folder: Path):
     (place / "run.json").write_bytes(record.text(record.sealed(forgery)))
 
 
+def unanswered(folder: Path):
+    """Take the answers on the test images from a run, and make its seal fit."""
+    place = next(folder.glob("runs/CNN-Nahuel-s1000-*"))
+    told = json.loads((place / "run.json").read_text())
+    del told["files"][record.TEST]
+    (place / record.TEST).unlink()
+    (place / "run.json").write_bytes(record.text(record.sealed(told)))
+
+
 def another_answer(folder: Path):
     path = next(folder.glob("runs/CNN-Nahuel-s1000-*/test.csv.gz"))
     text = gzip.decompress(path.read_bytes())
@@ -353,6 +362,7 @@ SPOILT = {
     ),
     "a history": (altered("runs/CNN3-128-0.1-s0-*/history.csv", r"\n1,0", "\n1,1"), "history.csv is damaged"),
     "an answer": (another_answer, "test.csv.gz is damaged"),
+    "all answers of a run": (unanswered, "lacks what its weights say of the test images"),
     "a history and its seal": (forged, "table1.csv, "),
     "a run": (lambda folder: shutil.rmtree(next(folder.glob("runs/CNN5-128-0.1-*"))), "lacks CNN5-128-0.1-s0-"),
     "all runs": (lambda folder: shutil.rmtree(folder / "runs"), "holds no runs of"),
