@@ -62,7 +62,7 @@ TRADED = (
     "The validation accuracy of {best[model]} less that of {ann[model]} is {gain:+.2f} points [{low:+.2f}, {high:+.2f}"
     "] (n = {seeds} seeds), for {seconds:.1f} times the seconds, {flop:.1f} times the operations and {size:.1f} times "
     "the parameters. By their means no system beats these for the operations they take: {front}. The least patience "
-    "that would have cost none of {n} whole trainings more than {worst:.2f} points is {patience}, and saves "
+    "under which each of {n} whole trainings would have lost at most {worst:.2f} points is {patience}; it saves "
     "{saved:.0f} % of their epochs."
 )
 SOURCES = (
