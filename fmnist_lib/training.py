@@ -17,13 +17,7 @@ from fmnist_lib import modern
 STREAMS = ("weights", "order", "dropout", "variation")  # each draws from a private generator
 EVALUATION_BATCH = 500
 
-OPTIMIZERS = {
-    "adam": lambda parameters, lr, momentum: torch.optim.Adam(parameters, lr=lr, fused=True),
-    "adamw": lambda parameters, lr, momentum: torch.optim.AdamW(parameters, lr=lr, fused=True),
-    "sgd": lambda parameters, lr, momentum: torch.optim.SGD(
-        parameters, lr=lr, momentum=momentum, nesterov=momentum > 0, fused=True
-    ),
-}
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
 @dataclass
@@ -67,7 +61,8 @@ def fit(
     images, labels = train
     model.to(memory_format=torch.channels_last)
     network = fast.faster(model, scaling, kernels)
-    stepper = OPTIMIZERS[optimizer](model.parameters(), lr, momentum)
+    own = {"momentum": momentum, "nesterov": momentum > 0} if optimizer == "sgd" else {}
+    stepper = OPTIMIZERS[optimizer](model.parameters(), lr=lr, fused=True, **own)
     averaged = copy.deepcopy(model) if averaging else model
     judged = fast.faster(averaged, scaling, kernels) if averaging else network
     history, best = [], {}
@@ -94,7 +89,7 @@ def over(history: list[dict], epochs: int, patience: int = 0) -> bool:
     if not history:
         return epochs == 0
     losses = [row["val_loss"] for row in history]
-    validated = not all(map(math.isnan, losses))
+    validated = not math.isnan(history[-1]["val_accuracy"])  # which is a number even where the loss is none
     diverged = not math.isfinite(history[-1]["train_loss"]) or (validated and not math.isfinite(losses[-1]))
     return diverged or len(history) >= last_epoch(losses, epochs, patience if validated else 0)
 

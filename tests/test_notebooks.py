@@ -172,7 +172,8 @@ def test_nbmake_gives_small_values_to_parameters_that_the_notebook_has_and_a_pri
 def test_the_first_thing_a_notebook_does_with_its_parameters_is_to_check_them(name):
     first = code(name)[1].source
     assert code(name)[0] is cell_of_parameters(name)
-    assert "from fmnist_lib.study.parameters import check" in first and "params = check(globals())" in first
+    imported = [line for line in first.splitlines() if "import" in line]
+    assert imported == ["from fmnist_lib.study.parameters import check"] and "params = check(globals())" in first
 
 
 @pytest.mark.slow

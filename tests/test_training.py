@@ -21,7 +21,7 @@ from torch import nn
 from fmnist_lib import UserError, data, kernels, machine, models, training
 from fmnist_lib.kernels import first, fused, gradients, layers, second
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import job
+from fmnist_lib.runs import contents, job
 from fmnist_lib.study import protocol
 
 OPTIMIZERS = {
@@ -576,6 +576,13 @@ def test_a_training_that_diverges_stops_there_and_keeps_the_curve_so_far(optimiz
     losses = [(row["train_loss"], row["val_loss"]) for row in last.history]
     assert 1 <= len(losses) < 30
     assert not all(map(math.isfinite, losses[-1])) and all(math.isfinite(x) for row in losses[:-1] for x in row)
+
+
+def test_a_validation_loss_that_is_no_number_from_the_first_epoch_on_ends_the_training_there(monkeypatch):
+    monkeypatch.setattr(training, "evaluate", lambda *_: (math.nan, 0.1))  # as where running statistics overflow
+    *_, last = training.fit(built("CNN3-8-0"), TRAIN, VAL, epochs=3, batch=60)
+    assert len(last.history) == 1
+    assert contents.status(Recipe("CNN3-8-0", epochs=3, val_images=10), last.history) == "diverged"
 
 
 # Evaluation (T5)

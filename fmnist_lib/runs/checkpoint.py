@@ -49,7 +49,8 @@ def read(place: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | None:
 
 
 def _read(kept: Path, recipe: Recipe) -> tuple[list[dict], dict, float]:
-    most = contents.size(contents.of_checkpoint(recipe, best=True)) + LIMITS[HISTORY]
+    largest = contents.of_checkpoint(recipe, best=True).values()
+    most = sum(math.prod(shape) * dtype.itemsize for shape, dtype in largest) + LIMITS[HISTORY]
     content = read_file(kept, most)
     digest, content = content[:65], content[65:]
     if digest != _digest(content):

@@ -111,11 +111,6 @@ def of_checkpoint(recipe: Recipe, best: bool) -> Shapes:
     return named
 
 
-def size(expected: Shapes) -> int:
-    """Return the bytes of such tensors."""
-    return sum(math.prod(shape) * dtype.itemsize for shape, dtype in expected.values())
-
-
 def parse_tensors(content: bytes, expected: Shapes, finite: bool = True) -> dict[str, torch.Tensor]:
     """Return the tensors of a safetensors file by name; ValueError unless they are those expected, and finite."""
     tensors = load(content)

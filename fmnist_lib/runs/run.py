@@ -1,7 +1,8 @@
 """One run in its folder, which a pager, a spreadsheet and sha256sum can read.
 
-It holds recipe.json, history.csv, weights.safetensors and, last, run.json: a run exists when its run.json does. Times
-and the environment are in run.json alone, so the other files of equal runs are equal.
+It holds recipe.json, history.csv, weights.safetensors, what was asked of the test images (one file a mode) and, last,
+run.json: a run exists when its run.json does. Times and the environment are in run.json alone, so the other files of
+equal runs are equal.
 """
 
 import hashlib
@@ -49,11 +50,9 @@ class Run:
         """Say whether the weights are here: a record can be shipped without them."""
         return WEIGHTS in self.record["files"] and there(self.folder / WEIGHTS)
 
-    def answers(self, name: str = TEST) -> pd.DataFrame | None:
+    def answers(self, name: str = TEST, listed: dict | None = None) -> pd.DataFrame | None:
         """Return what it says of each test image (`answers.on_test`, `mode.on_test`), or None if it was not asked."""
-        return self._answers(record.read(self.folder), name)
-
-    def _answers(self, listed: dict, name: str) -> pd.DataFrame | None:
+        listed = listed or record.read(self.folder)
         if name not in listed["files"]:
             return None
         content = record.verified(self.folder, name, listed)
@@ -71,7 +70,7 @@ class Run:
 
     def damage(self) -> list[UserError]:
         """Return an error for each file of answers or weights that is not to be believed; weights may be absent."""
-        found = [refusal(self._answers, self.record, name) for name in (TEST, MODE)]
+        found = [refusal(self.answers, name, self.record) for name in (TEST, MODE)]
         found += [refusal(self.weights)] if self.has_weights else []
         return [error for error in found if error]
 

@@ -9,19 +9,19 @@ from fmnist_lib.runs.run import Run
 PATIENCES = (5, 10, 12, 15)
 
 
-def whole_curves(runs: Sequence[Run]) -> list[list[float]]:
-    """Return the validation losses of the searches among these runs that nothing ended early."""
-    return [r.history["val_loss"].tolist() for r in runs if r.recipe.keep == "best" and not r.recipe.patience]
+def whole(runs: Sequence[Run]) -> list[pd.DataFrame]:
+    """Return the histories of the searches among these runs that neither patience nor divergence ended early."""
+    searches = [run for run in runs if run.recipe.keep == "best" and not run.recipe.patience]
+    return [run.history for run in searches if not run.diverged]
 
 
-def patience_table(losses: Sequence[Sequence[float]], patiences: Sequence[int] = PATIENCES) -> pd.DataFrame:
+def patience_table(histories: Sequence[pd.DataFrame], patiences: Sequence[int] = PATIENCES) -> pd.DataFrame:
     """Return a row a patience: in how many of these trainings it finds the same best epoch, and how long they take.
 
-    ``losses`` are the validation losses [nats] of whole trainings, an epoch each. Columns: patience, same (trainings
-    that end with the same epoch of minimum validation loss), trainings, epochs (trained on average), whole (epochs on
-    average without patience).
+    ``histories`` are those of whole trainings. Columns: patience, same (trainings that end with the same epoch of
+    minimum validation loss), trainings, epochs (trained on average), whole (epochs on average without patience).
     """
-    rows = []
+    rows, losses = [], [history["val_loss"].tolist() for history in histories]
     for patience in patiences:
         cut = [curve[: ends(curve, patience)] for curve in losses]
         same = sum(min(part) == min(curve) for part, curve in zip(cut, losses, strict=True))
