@@ -10,15 +10,8 @@ The core, a thin library of models and training:
     machine                     CPU or CUDA, bf16 or fp32, and which machine this is
     recipe, rules               everything that decides one training, and its id; what a value may be
 
-and five wings, whose files their own docstrings list:
-
-    runs/       a recipe that has been trained, on disk
-    workers/    who trains what is missing, on which processes
-    study/      the paper's questions, in numbers; knows no language
-    press/      numbers into pages; knows neither runs nor torch
-    commands/   one file for each thing that one can do
-
-Each imports what stands above it, press only itself.
+and five wings, whose own docstrings say what they are and list their files: runs, workers, study, press, commands.
+Each imports what stands before it, press only itself.
 """
 
 from pathlib import Path

@@ -52,7 +52,7 @@ class Recipe:
     patience: int = knob(0, whole(0, 100_000), "epochs without a lower validation loss that end a training; 0 never")
     schedule: str = knob("constant", one_of("constant", "one-cycle"), "of the learning rate: constant or one-cycle")
     smoothing: float = knob(0.0, SHARE, "of the labels that are trained on: the share spread over all ten")
-    flips: bool = knob(False, FLAG, "every second training image mirrored, drawn anew each epoch")
+    flips: bool = knob(False, FLAG, "each training image mirrored or not, by a coin, anew each epoch")
     shifts: int = knob(0, whole(0, 14), "pixels that a training image moves at most, drawn anew each epoch")
     averaging: float = knob(0.0, SHARE, "of the weights: the decay a step; 0 is none")
     keep: str = knob("best", one_of("best", "last"), "the weights of minimum validation loss, or the last ones")

@@ -1,5 +1,6 @@
 """A sweep on a Dask cluster: the bits of one process, whoever dies, whoever asks; and who is refused, by name."""
 
+import concurrent.futures
 import contextlib
 import errno
 import importlib.util
@@ -417,6 +418,15 @@ def test_a_worker_that_joins_later_looks_at_the_version_itself(monkeypatch):
     monkeypatch.setattr(worker, "name", lambda: "late")
     outcome = worker.train(ANN, worker.Sweep("", "", True, "", False, version="another"))
     assert outcome == worker.Outcome("late", "it has another version of the library")
+
+
+def test_a_run_that_a_worker_wrote_and_that_is_not_seen_here_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "SIGHT", 0.0)
+    future = concurrent.futures.Future()
+    future.set_result(worker.Outcome("far"))
+    assert "far wrote it, but it cannot be seen here" in cluster._end(future, RECIPE, Store(tmp_path), False)
+    write(tmp_path)
+    assert cluster._end(future, RECIPE, Store(tmp_path), False) == ""
 
 
 def test_a_worker_without_the_library_is_refused():

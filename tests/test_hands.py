@@ -104,6 +104,50 @@ def test_a_bare_name_is_a_params_file_of_the_project_unless_a_file_has_it(tmp_pa
     assert plan.params_file("quick").read_text() == "epochs: 2\n"
 
 
+def test_a_params_file_of_ones_own_among_the_projects_is_a_reports_whatever_it_states(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "PARAMS", tmp_path)
+    for name in ("mine", "folds"):
+        (tmp_path / f"{name}.yaml").write_text("epochs: 2\n")
+    assert plan.reports_file("mine") == tmp_path / "mine.yaml"
+    with pytest.raises(UserError, match="another notebook"):
+        plan.reports_file("folds")
+
+
+def test_without_a_reference_what_there_is_to_train_is_told_without_a_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    assert main(["report"]) == 0
+    assert re.search(r"fmnist report quick .* –$", capsys.readouterr().out, re.M)
+
+
+@pytest.mark.parametrize("changed", [("epochs", "2"), ("padding", "same"), ("k", "3")])
+def test_the_reference_takes_the_papers_protocol_alone(changed, monkeypatch, capsys):
+    monkeypatch.setattr(report, "make", pytest.fail)
+    assert main(["reference", "-p", *changed]) == 1
+    assert "reports/reference is the paper's protocol" in capsys.readouterr().err
+
+
+def test_runs_that_end_with_each_notebook_make_no_report(tmp_path):
+    with pytest.raises(UserError, match='runs_dir = "temporary"'):
+        report.make(ROOT / "params" / "quick.yaml", {"runs_dir": "temporary"}, tmp_path / "out")
+
+
+def test_the_data_of_a_report_are_those_of_its_last_making_alone(tmp_path, monkeypatch):
+    def execute(name, values, target):
+        (target.parent / report.DATA).mkdir(exist_ok=True)
+        (target.parent / report.DATA / f"tab-{name}.csv").write_text("")
+        target.write_text("{}")
+
+    monkeypatch.setattr(report, "execute", execute)
+    monkeypatch.setattr(report, "_render", lambda *_: None)
+    out = report.make(ROOT / "params" / "quick.yaml", {"device": "cpu"}, tmp_path / "out")
+    made = {path.name for path in (out / report.DATA).iterdir()}
+    assert made == {f"tab-{name}.csv" for name in report.NOTEBOOKS}
+    (out / report.DATA / "tab-older.csv").write_text("")
+    report.make(ROOT / "params" / "quick.yaml", {"device": "cpu"}, out)
+    assert {path.name for path in (out / report.DATA).iterdir()} == made
+
+
 def test_a_bare_report_says_what_it_would_take_and_does_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(report, "make", pytest.fail)
     before = set(tmp_path.rglob("*"))
@@ -154,9 +198,19 @@ def test_watching_ends_when_nothing_is_under_way_and_writes_nothing(under_way, m
     folder, _ = under_way
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     monkeypatch.setattr(runs, "QUIET", -100.0)
+    monkeypatch.setattr(runs, "GAP", 0.0)
     assert "interrupted" in runs.told(runs.progress(Store(folder)), 1)
     assert list(runs.watch(str(folder), every=0))[-1].startswith("1 finished, 0 under way, 1 interrupted\n")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_watching_goes_on_between_two_trainings_and_ends_when_none_has_come(tmp_path, monkeypatch):
+    seen = iter([False, True, False, True, *[False] * 1000])
+    monkeypatch.setattr(runs, "progress", lambda store: pd.DataFrame({"alive": [next(seen)]}))
+    monkeypatch.setattr(runs, "told", lambda table, finished: bool(table["alive"][0]))
+    monkeypatch.setattr(runs, "GAP", 0.3)
+    watched = list(runs.watch(str(tmp_path), every=0.02))
+    assert watched[:4] == [False, True, False, True] and 5 < len(watched) < 1000
 
 
 def test_a_checkpoint_that_is_half_written_is_left_out(under_way):

@@ -72,7 +72,7 @@ def test_where_weights_are_asked_a_shipped_run_counts_by_its_answers_alone(tmp_p
 
 
 @pytest.mark.parametrize("first", ["a", "z"])
-def test_of_several_shipped_records_of_a_run_that_with_most_files_is_taken_whatever_its_place(tmp_path, shipped, first):
+def test_of_several_shipped_records_of_a_run_the_oldest_with_answers_is_taken(tmp_path, shipped, first):
     write(tmp_path / "more").attach(record.TEST, contents.pack_answers(answers_of()))
     read(tmp_path / "more" / RECIPE.name).attach(record.MODE, contents.pack_answers(answers_of()))
     packing.add(Store(tmp_path / "more", shipped=False), shipped / first / "records.zip")
@@ -81,7 +81,7 @@ def test_of_several_shipped_records_of_a_run_that_with_most_files_is_taken_whate
     assert Store(tmp_path / "runs").missing([RECIPE], weights=True) == []
 
 
-def test_of_two_records_with_most_files_that_with_the_answers_counts_more_than_that_with_weights(tmp_path, shipped):
+def test_of_two_shipped_records_that_with_answers_counts_more_than_that_with_weights(tmp_path, shipped):
     weighed = write(tmp_path / "weighed", OTHER)
     assert weighed.has_weights and weighed.answers() is None
     shutil.copytree(tmp_path / "weighed", shipped / "reference" / "runs")
@@ -223,6 +223,15 @@ def test_answers_attached_since_take_the_older_records_place_in_a_pack(tmp_path,
     read(tmp_path / "made" / RECIPE.name).attach(record.TEST, contents.pack_answers(answers_of()))
     packing.add(Store(tmp_path / "made"), packed)
     assert Store(packed, shipped=False).find(RECIPE).answers()["predicted"].sum() == 1000
+
+
+def test_a_record_with_fewer_answers_takes_no_older_ones_place_in_a_pack(tmp_path, packed):
+    for mode in (record.TEST, record.MODE):
+        read(tmp_path / "made" / RECIPE.name).attach(mode, contents.pack_answers(answers_of()))
+    packing.add(Store(tmp_path / "made"), packed)
+    write(tmp_path / "poorer").attach(record.TEST, contents.pack_answers(answers_of()))
+    assert packing.add(Store(tmp_path / "poorer"), packed) == 2
+    assert Store(packed, shipped=False).find(RECIPE).answers(record.MODE) is not None
 
 
 def test_a_damaged_run_is_not_packed_and_the_older_pack_stays(tmp_path, packed, capsys):

@@ -203,6 +203,8 @@ def test_lists_that_make_millions_of_trainings_are_refused_before_they_are_count
     with pytest.raises(UserError, match="make 18,000,000 trainings"):
         parameters.checked({"k": [3, 5], "n": list(range(1, 3001)), "seed": list(range(3000))})
     assert time.process_time() - began < 2
+    with pytest.raises(UserError, match="make 16,000 trainings"):
+        parameters.checked({"k": [3, 5], "n": [8, 16], "lrs": [1 / i for i in range(1, 2001)], "search_seeds": [1, 2]})
     assert len(parameters.checked({"k": [3], "n": [1, 2], "seed": list(range(5000))})["seed"]) == 5000
 
 

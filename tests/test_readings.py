@@ -229,6 +229,15 @@ def test_a_reading_in_training_mode_trains_what_is_shipped_without_it_once_more_
     assert first["loss"].item() != second["loss"].item()
 
 
+def test_a_run_without_weights_that_training_mode_never_asked_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(weighing.sweep, "train", lambda *_, **__: [])
+    monkeypatch.setattr(weighing, "recipes", lambda *_: [])
+    monkeypatch.setattr(weighing, "searches", lambda *_: [])
+    monkeypatch.setattr(weighing, "retrainings", lambda *_: [Recipe("CNN-Nahuel")])
+    with pytest.raises(UserError, match=r"CNN-Nahuel-s0-.* is here without its weights"):
+        weighing.conduct(["mode_k5"], PARAMS, Store(tmp_path))
+
+
 # The weighing
 
 

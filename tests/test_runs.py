@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pickle
+import re
 import struct
 from pathlib import Path
 
@@ -230,6 +231,23 @@ def test_damage_to_a_file_is_named_and_only_its_run_is_set_aside_and_redone(tmp_
     assert runs.frame(Store(tmp_path))["run"].tolist() == [OTHER.name]  # what was set aside no longer counts
     write(tmp_path)
     assert Store(tmp_path).missing([RECIPE, OTHER]) == []
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EMFILE, errno.EIO])
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_read_now_is_no_damage_and_its_run_stays(tmp_path, monkeypatch, name, code):
+    place, whole = write(tmp_path).folder, record.read_file
+
+    def read_file(path, most):
+        if path.name == name:
+            raise OSError(code, os.strerror(code))
+        return whole(path, most)
+
+    monkeypatch.setattr(record, "read_file", read_file)
+    with pytest.raises(UserError, match=rf"{re.escape(name)} cannot be read: {os.strerror(code)}"):
+        Store(tmp_path).missing([RECIPE])
+    monkeypatch.undo()
+    assert place.is_dir() and Store(tmp_path).missing([RECIPE]) == []
 
 
 def test_a_sound_run_is_not_set_aside(tmp_path):

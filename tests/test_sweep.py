@@ -18,7 +18,7 @@ from fmnist_lib import ROOT, UserError, machine, training
 from fmnist_lib.commands import runs
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, job, record
-from fmnist_lib.runs.run import Run, lock
+from fmnist_lib.runs.run import lock
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import protocol, results, tables
 from fmnist_lib.workers import pool, sweep
@@ -260,7 +260,7 @@ def test_neither_training_nor_choosing_reads_the_test_set(tmp_path, data_dir, mo
         return load(part, *arguments)
 
     monkeypatch.setattr(job, "loaded", without_test)
-    monkeypatch.setattr(Run, "answers", pytest.fail)
+    monkeypatch.setattr("fmnist_lib.runs.contents.parse_answers", pytest.fail)
     rivals = [ANN, replace(ANN, model="ANN-Juan-0.9")]
     for recipe in rivals:
         job.train_one(recipe, Store(tmp_path), data_dir)
@@ -302,6 +302,11 @@ def test_on_a_cuda_device_the_bar_names_the_model(tmp_path, data_dir, capsys, mo
     recipe = replace(ANN, device="cuda")
     sweep.train([recipe], Store(tmp_path), data_dir)
     assert trained == [recipe] and "1 of 1 runs" in capsys.readouterr().out
+
+
+def test_the_cost_of_an_image_is_measured_without_the_test_images(data_dir, monkeypatch):
+    monkeypatch.setattr(sweep.training, "evaluate", pytest.fail)
+    assert sweep.measure(replace(ANN, validate_on="test"), data_dir) > 0
 
 
 @pytest.mark.parametrize("batch", [50, 200, 31_000])

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 
 from fmnist_lib import ROOT
+from fmnist_lib.runs.files import write_file
 from fmnist_lib.study import parameters
 
 LINE = re.compile(r"(?m)^(\w+)(: \w+ = )(.+?)(  # .+)$")  # of a parameters cell
@@ -25,7 +26,8 @@ def copies(file: Path | None = None) -> Path:
         print(f"Kept as they are: {', '.join(kept)}")
     for source in sources:
         if source.name not in kept:
-            nbformat.write(with_values(nbformat.read(source, 4), values), folder / source.name)
+            written = nbformat.writes(with_values(nbformat.read(source, 4), values))
+            write_file(folder / source.name, written.encode())
     return folder
 
 

@@ -16,8 +16,8 @@ from fmnist_lib.runs.store import Store, places
 def add(store: Store, path: Path) -> int:
     """Write the finished runs, without weights, into a pack beside those that it holds; return how many it holds.
 
-    One of the same name takes the older one's place. Raises UserError for a damaged run, for a folder without any, and
-    for a file that is there and is no pack.
+    One of the same name takes the older one's place, unless that has more answers. Raises UserError for a damaged run,
+    for a folder without any, and for a file that is there and is no pack.
     """
     if path.suffix != ".zip":
         raise UserError(f"{path} is no name of a pack", "give it one that ends in .zip")
@@ -27,9 +27,16 @@ def add(store: Store, path: Path) -> int:
         raise UserError(f"{path} is there, and is no pack of runs", "give a new name") from error
     if not places(store.folder, RECORD):
         raise UserError(f"there is no finished run in {store.folder}", "name a folder of runs")
-    runs = {place.name: place for place in older + places(store.folder, RECORD)}
+    runs = {place.name: place for place in older}
+    for place in places(store.folder, RECORD):
+        if place.name not in runs or not _kept(place) < _kept(runs[place.name]):
+            runs[place.name] = place
     write(path, [*runs.values()])
     return len(runs)
+
+
+def _kept(place: Path | zipfile.Path) -> set[str]:
+    return record.read(place)["files"].keys() & set(PACKED)
 
 
 def write(path: Path, places: list[Path | zipfile.Path]):

@@ -33,6 +33,8 @@ def reports_file(name: str) -> Path:
         from fmnist_lib.study.sections import STUDIES
 
         study = {"course": "folds"}.get(path.stem, path.stem.removesuffix("-quick"))
+        if study not in STUDIES:  # one's own
+            return path
         fix = f"papermill notebooks/{STUDIES[study][0]}.ipynb out.ipynb -f params/{path.name}"
         raise UserError(f"params/{path.name} is of another notebook than the report's", fix)
     return path
@@ -73,12 +75,16 @@ def plans(overrides: dict) -> "pd.DataFrame":
 
 
 def _rates(frame: "pd.DataFrame") -> "pd.Series":
-    """Return the seconds that an image takes in training, by model."""
+    """Return the seconds that an image takes in training, by model; none of a folder without runs."""
+    if frame.empty:
+        return frame.reindex(columns=["seconds"])["seconds"]
     known = frame.dropna(subset=["seconds"])
     return (known["seconds"] / (known["epochs"] * known["train_images"])).groupby(known["model"]).mean()
 
 
 def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
+    import pandas as pd
+
     from fmnist_lib.runs.store import Store
     from fmnist_lib.workers.pool import cores
     from fmnist_lib.workers.sweep import lasting
@@ -88,7 +94,8 @@ def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
     seconds = sum(rates.get(r.model, rates.max()) * r.train_images * r.epochs for r in missing) / cores()
     what = f"{values['epochs']} epochs of {values['train_images']:,} images"
     row = {"command": f"fmnist report {path.stem}", "each": what, "seeds": len(values["seed"])}
-    return row | {"to train, then retrain": len(missing), "about": lasting(seconds)}
+    told = "–" if pd.isna(seconds) else lasting(seconds)
+    return row | {"to train, then retrain": len(missing), "about": told}
 
 
 def given(options) -> dict[str, str]:

@@ -27,6 +27,8 @@ def publish(report: Path, folder: Path = reference.FOLDER, pages: Path = referen
     listed = {run.folder.name for run in study.every}
     for older in [path.parent for path in folder.glob(f"runs/*/{record.RECORD}") if path.parent.name not in listed]:
         shutil.rmtree(older)
+    for older in [path for path in folder.glob(f"{DATA}/*.csv") if not (report / DATA / path.name).exists()]:
+        older.unlink()
     measured = {path: path.relative_to(report.parent) for path in report.parent.glob("benchmark*/*")}
     shown = {path: path.relative_to(report) for path in (*report.iterdir(), *report.glob(f"{DATA}/*.csv"))}
     for path, name in (shown | measured).items():

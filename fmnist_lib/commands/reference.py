@@ -56,6 +56,13 @@ def as_here(values: dict) -> dict:
     return values | dict(zip(KIND, protocol.resolved(asked), strict=True))
 
 
+def refuse_others(values: dict):
+    """Raise UserError unless these parameters leave the reference what it is: the paper's protocol."""
+    if not protocol.is_papers(protocol.DEFAULTS | parameters.checked(values)):
+        fix = "make a report of your own of it: fmnist report paper, with the same -p"
+        raise UserError("reports/reference is the paper's protocol, and these parameters are another", fix)
+
+
 def _count(study: Study, listed: str) -> int:
     return sum(run.folder.name in listed for run in study.every)
 

@@ -26,6 +26,8 @@ MAKER = "maker"  # the file that says which process makes a report
 def check(values: dict):
     """Raise UserError unless every parameter, and every training of the study, is possible."""
     checked = parameters.checked({"model": protocol.WINNER} | protocol.DEFAULTS | values)
+    if checked.get("runs_dir") == "temporary":
+        raise UserError('runs_dir = "temporary" ends with each notebook of a report', "name a folder, or leave it out")
     resolved = checked | {"device": "cpu", "precision": "fp32", "kernels": "torch"}
     chosen = [protocol.search(resolved["model"], resolved, seed) for seed in resolved["seed"]]
     for recipe in protocol.grid(resolved) + protocol.rivals(resolved) + chosen:
@@ -54,12 +56,16 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
         aside.mkdir()
         try:
             (aside / MAKER).write_text(f"process {os.getpid()} on {platform.node()}", "utf-8")
+            carried = set()
             for i, name in enumerate(NOTEBOOKS, 1):
                 print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
                 execute(name, values | {"out": told}, aside / f"{name}.ipynb")
                 for path in [*(aside / DATA).glob("*.csv"), aside / f"{name}.ipynb"]:
                     (out / DATA).mkdir(exist_ok=True)
                     os.replace(path, out / path.relative_to(aside))
+                    carried.add(path.name)
+            for older in (path for path in (out / DATA).glob("*.csv") if path.name not in carried):
+                older.unlink()
             _render(out / "report.ipynb", out, aside)
         finally:
             shutil.rmtree(aside, ignore_errors=True)  # it may be gone, with the folder around it

@@ -19,6 +19,7 @@ from fmnist_lib.runs.store import Store, places
 from fmnist_lib.workers.sweep import lasting
 
 HEADER = 2**20  # bytes of a checkpoint in which it says what it is
+GAP = 30.0  # seconds at most between two trainings, or before the first tells of itself
 QUIET = 60.0  # seconds, beside three of its epochs, after which an unfinished training counts as interrupted
 
 
@@ -121,12 +122,13 @@ def _unfinished(place: Path) -> dict:
 
 
 def watch(runs_dir: str = "", every: float = 5.0) -> Iterator[str]:
-    """Yield what is being trained, in lines, every few seconds for as long as something is; it only reads."""
-    store = opened(runs_dir)
+    """Yield what is being trained, in lines, every few seconds until nothing has been for `GAP`; it only reads."""
+    store, last = opened(runs_dir), time.monotonic()
     while True:
         table = progress(store)
         yield told(table, len(list(store.folder.glob(f"[!.]*/{RECORD}"))))
-        if not table["alive"].any():
+        last = time.monotonic() if table["alive"].any() else last
+        if time.monotonic() - last >= GAP:
             return
         time.sleep(every)
 

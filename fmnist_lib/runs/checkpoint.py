@@ -16,7 +16,7 @@ from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents
 from fmnist_lib.runs.files import read_file, write_file
-from fmnist_lib.runs.record import HISTORY, LIMITS, RECORD, believed
+from fmnist_lib.runs.record import HISTORY, LIMITS, RECORD, Damaged, believed
 from fmnist_lib.runs.run import Run, lock
 from fmnist_lib.runs.store import free_name
 
@@ -43,7 +43,7 @@ def read(place: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | None:
     try:
         with believed(kept):
             return _read(kept, recipe)
-    except UserError as error:
+    except Damaged as error:
         aside = kept.rename(free_name(kept.with_name(f"{NAME}-damaged")))
         print(f"{error.cause}. Set aside as {aside}; the run begins anew.")
 

@@ -1,6 +1,7 @@
 """The strict form of run.json, which all else of a run is verified by: these keys, plausible values, a seal."""
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -65,28 +66,36 @@ def verified(place: Path, name: str, record: dict) -> bytes:
     return content
 
 
-def damaged(path: Path, why: str) -> UserError:
+class Damaged(UserError):
+    """A file of a run is not what it was, and not to be believed."""
+
+
+def damaged(path: Path, why: str) -> Damaged:
     """Return the error that a file of a run is not to be believed."""
     place = path.parent
     fix = f"set it aside: move {place} elsewhere, or run the sweep again: it sets this run aside and redoes it"
     if is_shipped(path) or path.suffix == ".zip":
         whole = Path(path.root.filename) if isinstance(path, zipfile.Path) else path
         fix = f"take it from the repository again: git checkout -- '{whole}'"
-    return UserError(f"{path} is damaged: {' '.join(why.split())[:200]}", fix)
+    return Damaged(f"{path} is damaged: {' '.join(why.split())[:200]}", fix)
 
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError, OverflowError)
 UNREADABLE += (SafetensorError, zlib.error, zipfile.BadZipFile, NotImplementedError, struct.error)
+PASSING = ["EACCES", "EPERM", "EMFILE", "ENFILE", "ENOMEM", "EIO", "ESTALE", "ETIMEDOUT"]  # of no fault in the file
 
 
 @contextlib.contextmanager
 def believed(path: Path) -> Iterator[None]:
-    """Turn whatever reading or judging a file raises into the one error that names it."""
+    """Turn whatever reading or judging a file raises into the one error that names it: Damaged, unless it may pass."""
     try:
         yield
     except UserError as error:
         raise damaged(path, error.cause) from error
     except UNREADABLE as error:
+        if errno.errorcode.get(getattr(error, "errno", None)) in PASSING:
+            fix = "see that it can be read, then do the same again: nothing was changed"
+            raise UserError(f"{path} cannot be read: {error.strerror}", fix) from error
         raise damaged(path, str(error) or type(error).__name__) from error
 
 

@@ -7,11 +7,11 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import ROOT
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, pack, record
 from fmnist_lib.runs.files import is_shipped, there, write_file
-from fmnist_lib.runs.record import HISTORY, MODE, RECIPE, RECORD, TEST, WEIGHTS, damaged
+from fmnist_lib.runs.record import HISTORY, MODE, RECIPE, RECORD, TEST, WEIGHTS, Damaged, damaged
 from fmnist_lib.runs.run import Run, lock, read, refusal
 
 TEMPORARY = "temporary"  # as runs_dir: a folder that ends with the process
@@ -80,7 +80,7 @@ class Store:
     def _sound(self, recipe: Recipe, weights: bool) -> Run | None:
         try:
             return self.find(recipe, weights)
-        except UserError as error:
+        except Damaged as error:
             if is_shipped(self.folder) or not refusal(self._own, recipe):
                 raise
             if aside := self.set_aside(recipe):

@@ -101,6 +101,7 @@ PARAMETERS |= {
     "out": Parameter("", text(_path), "folder for what is written; empty writes none"),
 }
 NAMES = tuple(sorted(PARAMETERS))
+CROSSED = ("k", "n", "p", "seed", "lrs", "optimizers", "activations", "search_seeds")  # each with each
 MOST = 10_000  # trainings of one sweep, for a typo in a list is soon a million
 
 
@@ -138,8 +139,9 @@ def checked(params: dict) -> dict:
     except (ValueError, RuntimeError) as error:  # 5,000 digits, a list 5,000 deep, the home of nobody: not to be shown
         fix = "give the values that are meant, shorter"
         raise UserError(f"a value that cannot be read: {short(error)}", fix) from error
-    if (n := math.prod(len(made[name]) for name in ("k", "n", "p", "seed") if name in made)) > MOST:
-        raise UserError(f"k, n, p and seed make {n:,} trainings, more than {MOST:,}", "give fewer of them at a time")
+    lists = [name for name in CROSSED if name in made]
+    if (n := math.prod(len(made[name]) for name in lists)) > MOST:
+        raise UserError(f"{', '.join(lists)} make {n:,} trainings, more than {MOST:,}", "give fewer of them at a time")
     return made
 
 

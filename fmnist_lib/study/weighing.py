@@ -87,7 +87,10 @@ def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | s
             continue
         untold = [recipe for recipe in wanted if mode.find(recipe, store) is None]  # what is shipped may be of the kind
         sweep.train(untold, Store(store.folder, shipped=False), data_dir, weights=True, **on)
-        for run in (mode.find(recipe, store) for recipe in wanted):
+        for recipe in wanted:
+            if (run := mode.find(recipe, store)) is None:
+                cause = f"{store.place(recipe)} is here without its weights, and was not asked in training mode"
+                raise UserError(cause, "move it elsewhere and run this again: it is trained once more, with weights")
             answers.on_test(run, data_dir), mode.on_test(run, data_dir)
     return recorded(names, params, store, data_dir)
 

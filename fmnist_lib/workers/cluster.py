@@ -165,6 +165,8 @@ def _end(future: Future, recipe: Recipe, store: Store, weights: bool) -> str:
     until = time.monotonic() + SIGHT
     while not (store.place(recipe) / RECORD).exists() and time.monotonic() < until:
         time.sleep(0.2)
+    if not (store.place(recipe) / RECORD).exists():
+        return f"{outcome.worker} wrote it, but it cannot be seen here after {SIGHT:.0f} s"
     return ""
 
 

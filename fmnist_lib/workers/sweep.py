@@ -85,6 +85,7 @@ def lasting(seconds: float) -> str:
 
 
 def _train_in_processes(todo, store, data_dir, workers, weights):
+    others = multiprocessing.active_children()  # of the caller's
     with processes(min(workers, len(todo))) as pool:
         try:
             print("Measuring how long that takes here …", flush=True)
@@ -95,7 +96,8 @@ def _train_in_processes(todo, store, data_dir, workers, weights):
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
-                process.kill()
+                if process not in others:
+                    process.kill()
             if isinstance(error, BrokenProcessPool):
                 fix = "run the same command again, with fewer workers if memory is short: it goes on where it stopped"
                 raise UserError("a training process died", fix) from error
@@ -114,7 +116,8 @@ def _seconds(pool, todo, store, data_dir) -> float:
 def measure(recipe: Recipe, data_dir: Path) -> float:
     """Return the seconds that one image takes in training, from a few batches, validation included in proportion."""
     images = min(2 * recipe.batch, recipe.train_images)
-    few = replace(recipe, train_images=images, val_images=0, keep="last", folds=0, fold=0, epochs=2, patience=0)
+    short = {"train_images": images, "val_images": 0, "validate_on": "validation", "keep": "last", "epochs": 2}
+    few = replace(recipe, **short, folds=0, fold=0, patience=0)
     clock = []
     for _ in training.fit(*job.prepared(few, data_dir), **job.settings(few)):
         clock.append(time.perf_counter())
