@@ -137,13 +137,13 @@ def picture(ax, pixels, x, y, **scale):
     frame(ax, left, top, width, height, edgecolor=LINE, linewidth=0.6)
 
 
-def architecture(ax, layers, input_shape=(1, 28, 28)):
+def architecture(ax, layers):
     """Draw a network from its layers' names and output shapes (Figure 5). Ready at 7.0 × 1.8 in.
 
     ``layers`` lists pairs such as ("Conv2d 1→32, 3×3", (32, 28, 28)). A layer that neither changes the shape
     nor learns a matrix is named under its block. Heights: the root of a side, the logarithm of a length.
     """
-    blocks = merged([(tr("input"), input_shape), *layers])
+    blocks = merged([(tr("input"), (1, 28, 28)), *layers])
     edges = []
     for slot, (shape, names) in enumerate(blocks):
         x = PITCH * (slot + 0.5)

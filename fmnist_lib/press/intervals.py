@@ -12,7 +12,7 @@ BAND = "#F3E7C9"  # behind intervals: the margin
 UNDER = 0.27  # rows: how far below its interval a row's seeds lie
 
 
-def forest(ax, frame, label=None):
+def forest(ax, frame):
     """Draw each model's mean with its interval, where one more run should lie, every seed, and the paper's value.
 
     ``frame`` has columns model, paper, mean, low, high (of the mean), least, most (of one more run) and each, a list.
@@ -29,7 +29,7 @@ def forest(ax, frame, label=None):
     handles[tr("each seed")] = ax.scatter([], [], 4, NEUTRAL)
     (handles[tr("the paper")],) = ax.plot(frame["paper"], rows, "x", color=INK, markersize=5)
     ax.legend(handles.values(), handles.keys(), ncols=4, **ABOVE)
-    ax.set(xlabel=label or tr("Accuracy (%)"))
+    ax.set(xlabel=tr("Accuracy (%)"))
     return _rows(ax, frame["model"])
 
 

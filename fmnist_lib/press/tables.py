@@ -13,17 +13,18 @@ REFUTED = "{id}. {claim}: {part} is {mean} {unit}, between {low} and {high}; the
 DIGITS = {"points": 2, "nats": 3, "epochs": 1, "log ratio": 2, "share": 2}  # decimals of an effect
 
 
+def _heads(loss_digits: int) -> list[tuple[str, str, int]]:
+    """Return of each score its name, its head and its decimals."""
+    return [("epoch", "Best epoch", 0), ("loss", "Loss", loss_digits), ("accuracy", "Accuracy [%]", 2)]
+
+
 def scores_as_text(table: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
     """Write Table I or II, a row a model: a column group a score (paper, ours ± sd, difference), n of seeds, runs.
 
     ``table`` is that of ``tables.beside_paper``: for each score its mean, its sd, the paper's value, the difference.
     """
     columns = {}
-    for name, head, digits in (
-        ("epoch", "Best epoch", 0),
-        ("loss", "Loss", loss_digits),
-        ("accuracy", "Accuracy [%]", 2),
-    ):
+    for name, head, digits in _heads(loss_digits):
         apart = table[f"{name} difference"]
         columns[head, "paper"] = [number(value, digits) for value in table[f"paper {name}"]]
         columns[head, "ours"] = [_ours(row, name, digits) for row in table.to_dict("records")]
@@ -39,11 +40,7 @@ def scores_as_text(table: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
 def numbers_as_text(found: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
     """Write `study.certainty.numbers`, a row a model: for each score the paper's value, our mean, one more run, t."""
     columns = {}
-    for name, head, digits in (
-        ("epoch", "Best epoch", 0),
-        ("loss", "Loss", loss_digits),
-        ("accuracy", "Accuracy [%]", 2),
-    ):
+    for name, head, digits in _heads(loss_digits):
         rows = found[found["score"] == name].set_index("model")
         columns[head, "paper"] = [number(value, digits) for value in rows["paper"]]
         columns[head, "mean"] = [number(value, digits + (name == "epoch")) for value in rows["mean"]]

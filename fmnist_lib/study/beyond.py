@@ -1,7 +1,5 @@
 """How far the paper's architecture goes: what training has learnt since, one ingredient more at a time."""
 
-from dataclasses import replace
-
 import pandas as pd
 
 from fmnist_lib import UserError
@@ -36,7 +34,7 @@ def recipes(params: dict) -> dict[tuple[str, int], Recipe]:
     """List the trainings by step and seed; all train every epoch, for a schedule has its end there."""
     params = protocol.DEFAULTS | params | {"patience": 0}
     return {
-        (step, seed): replace(protocol.search(params["model"], params | values, seed), **values)
+        (step, seed): protocol.search(params["model"], params | values, seed)
         for step, values in steps(params).items()
         for seed in params["seed"]
     }
