@@ -14,7 +14,7 @@ SIDES = [(table, score) for table in FILLS for score in MARKS]  # beside each ot
 
 def size(choices) -> tuple[float, float]:
     """Return the width and height [in] of a figure of these choices (reading to texts)."""
-    return DOUBLE, 3.6 + 0.17 * len({text for texts in choices.values() for text in texts})
+    return DOUBLE, 3.8 + 0.17 * len({text for texts in choices.values() for text in texts})
 
 
 def specification(fig, weighed, choices):
@@ -24,7 +24,7 @@ def specification(fig, weighed, choices):
     ``choices`` maps each reading, left to right, to texts.
     """
     order, told = list(choices), list(dict.fromkeys(text for texts in choices.values() for text in texts))
-    ax, below = fig.subplots(2, 1, sharex=True, height_ratios=[2.2, 0.2 + 0.17 * max(len(told), 1)])
+    ax, below = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 0.2 + 0.17 * max(len(told), 1)])
     shown = {tr("95 %"): ax.axhspan(-1, 1, color=BAND, linewidth=0, zorder=0)}
     for number, (table, score) in enumerate(SIDES):
         group = weighed[weighed["table"].eq(table) & weighed["score"].eq(score) & weighed["reading"].isin(order)]
@@ -34,7 +34,7 @@ def specification(fig, weighed, choices):
         dots = ax.scatter(columns + aside, group["t"] / group["limit"], **look)
         shown |= {f"{tr('Table')} {table}, {tr(score)}": dots} if len(group) else {}
     ax.axhline(0, color=INK, linewidth=0.6)
-    ax.set_yscale("symlog", linthresh=2)
+    ax.set_yscale("symlog", linthresh=1, linscale=0.6)
     ax.set_yticks([-50, -15, -5, -2, -1, 0, 1, 2, 5, 15, 50])
     ax.set(ylabel=tr("The paper's number − ours"), xlim=(-0.6, len(order) - 0.4))
     ax.yaxis.set_major_formatter(ticks())
