@@ -343,7 +343,7 @@ def test_each_strategy_is_the_line_of_its_name_from_what_is_paid_to_what_is_miss
 
 def test_each_step_of_a_ladder_has_its_seeds_and_their_mean_above_its_name():
     frame = pd.DataFrame({"step": ["paper", "flips"], "accuracy": [81.0, 83.0], "each": [[80.0, 82.0], [82.5, 83.5]]})
-    drawn = charts.ladder(axes(), frame, 93.4)
+    drawn = charts.ladder(axes(), frame.assign(validation=[91.0, 92.0]), 93.4)
     columns = [named(drawn.xaxis)[step] for step in frame["step"]]
     assert [points(dots) for dots in lines_at(drawn, "o")] == [
         [(x, value) for value in each] for x, each in zip(columns, frame["each"], strict=True)

@@ -13,9 +13,9 @@ import pytest
 from test_claims import SECONDS, made_up
 
 from fmnist_lib.press import figures, intervals
-from fmnist_lib.press.language import LANGUAGES, speak
+from fmnist_lib.press.language import LANGUAGES, number, speak
 from fmnist_lib.press.specification import size, specification
-from fmnist_lib.press.tables import claim_as_markdown, claims_as_text, refuted_as_markdown
+from fmnist_lib.press.tables import DIGITS, claim_as_markdown, claims_as_text, refuted_as_markdown
 from fmnist_lib.study import claims, results, rule
 
 FRAME = made_up(spread=0.3)
@@ -154,6 +154,8 @@ def test_in_the_table_a_claim_is_worded_and_judged_once_and_each_part_has_its_ef
     assert JUDGED["id"].duplicated().sum() > 5 and len(table) == len(JUDGED)
     for row, again in zip(JUDGED.itertuples(), JUDGED["id"].duplicated(), strict=True):
         effect, said = table.loc[row.Index, ["Effect", "verdict"]]
+        told = [number(value, DIGITS.get(row.unit, 0), sign="+") for value in (row.paper, row.mean)]
+        assert table.loc[row.Index, ["paper", "ours"]].tolist() == told
         claim = "" if again else row.claim + ": " * (row.part != "")
         assert effect == f"{row.id}. {claim}{f'{row.part} [{row.unit}]' if row.part else ''}"
         assert said == ("" if again else row.verdict)

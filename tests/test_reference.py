@@ -21,12 +21,12 @@ import torch
 from PIL import Image
 
 from fmnist_lib import ROOT, UserError, data, machine
-from fmnist_lib.commands import predict, publish, readme, reference, report, verify
+from fmnist_lib.commands import card, predict, publish, readme, reference, report, verify
 from fmnist_lib.commands.line import main
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import job, record
 from fmnist_lib.runs.files import write_file
-from fmnist_lib.runs.run import read
+from fmnist_lib.runs.run import Run, read
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import answers, protocol, sections
 from fmnist_lib.study.protocol import Study
@@ -165,7 +165,28 @@ def test_the_readme_and_the_model_card_say_what_the_records_give(study, tmp_path
     with open(FOLDER / "table2.csv") as file:
         accuracy = float(next(csv.DictReader(file))["accuracy"])
     assert f"accuracy **{accuracy:.2f} %**" in card.read_text("utf-8")
+    low, high = map(float, re.search(r"95 % interval ([\d.]+) to ([\d.]+)\)", card.read_text("utf-8")).groups())
+    assert low < accuracy < high
     assert f"runs/{card.parent.name}/README.md" in reference.rebuilt(*study)
+
+
+def test_the_model_card_tells_of_each_class_what_is_found_and_what_of_its_answers_is_right():
+    rows = card.by_class(pd.DataFrame({"label": [0, 0, *range(10)], "predicted": [1, 1, *range(10)]}))
+    top, trouser = rows.iloc[0], rows.iloc[1]
+    assert top["found of its images [%]"].startswith("33.3 (") and top["right of its answers [%]"] == "100.0"
+    assert trouser["found of its images [%]"].startswith("100.0 (") and trouser["right of its answers [%]"] == "33.3"
+    assert top["most often taken for (images)"] == "Trouser (2)"
+
+
+@pytest.mark.parametrize(("kept", "shipped"), [("last", True), ("best", False)])
+def test_of_the_papers_winner_the_weights_of_the_retraining_alone_are_shipped(tmp_path, monkeypatch, kept, shipped):
+    recipe, written = Recipe(protocol.WINNER, keep=kept), []
+    monkeypatch.setattr(publish, "write_file", lambda path, content, publish: written.append(path.name))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"")
+    listed = {"files": {record.HISTORY: {}, record.WEIGHTS: {}}}
+    monkeypatch.setattr(Run, "has_weights", True)
+    publish._ship(Run(recipe, tmp_path, None, listed), tmp_path)
+    assert (record.WEIGHTS in written) == shipped and record.HISTORY in written
 
 
 def test_the_shipped_weights_give_the_shipped_answers(data_dir):

@@ -297,6 +297,7 @@ def test_each_markdown_cell_is_a_message_and_what_has_no_translation_stays(monke
     page = html(notebook(language="en"), language="es")
     assert "Detalles" in page.get_text() and "Details" not in page.get_text()
     assert [h.get_text() for h in page.find_all("h2")] == ["I. Method", "II. References"]
+    assert [h.get_text() for h in page.find_all("h3")] == ["A. Detalles"]
     with pytest.raises(UserError, match="'fr'"):
         html(notebook(), language="fr")
 

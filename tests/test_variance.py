@@ -36,7 +36,7 @@ def test_runs_are_read_at_their_best_epoch_under_the_source_that_varies(tmp_path
     few = ASKED | {"sources": ["weights", "order"], "epochs": 2, "patience": 0}
     for recipe, accuracy in zip(variance.recipes(few), np.linspace(0.90, 0.919, 20), strict=True):
         seeds = {f"{name}_seed": getattr(recipe, f"{name}_seed") for name in SOURCES}
-        trained(tmp_path, recipe.model, losses=(0.2, 0.3), accuracies=[accuracy, 0.5], **seeds)
+        trained(tmp_path, recipe.model, losses=(0.2, 0.3), train=(0.8, 0.7), accuracies=[accuracy, 0.5], **seeds)
     runs = Store(tmp_path, shipped=False).whole(variance.recipes(few))
     table = variance.frame(runs, few)
     assert list(table["source"]) == ["weights"] * 10 + ["order"] * 10 and set(table["epoch"]) == {1}

@@ -155,6 +155,13 @@ def test_the_grid_and_random_ask_everything_once_and_choose_the_best():
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_a_hierarchy_begins_with_the_kernel_size_and_comes_to_the_optimiser_after_the_network(seed):
+    asked, _, _ = searched("hierarchy", seed=seed)
+    changed = [{name for name, a, b in zip(search.AXES, one, asked[0], strict=True) if a != b} for one in asked[1:]]
+    assert changed[0] == {"k"} and ["optimizer" in one for one in changed] == [False] * (len(changed) - 1) + [True]
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_without_interactions_both_of_the_papers_ways_find_the_best_for_less_than_a_grid(seed):
     for name, most in (("one at a time", 1 + 1 + 2 + 1 + 1), ("hierarchy", 1 + 1 + 2 + 1)):
         asked, chosen, paid = searched(name, seed=seed)
@@ -243,6 +250,18 @@ def test_the_search_concludes_with_the_table_s_choice_at_full_size_and_each_stra
     assert (values["hierarchy"], values["independent"]) == pytest.approx((20, 10))
     shares = search.importance(table).set_index("term")["share"].drop("seed")
     assert values["first"]["share"] == pytest.approx(100 * shares.max() / shares.sum())
+
+
+def test_the_search_concludes_with_the_interval_of_its_choice_and_with_random_at_the_hierarchys_price():
+    earlier = [("random", seed, 0, *step) for seed in (0, 1) for step in ((0.1, 0.9), (0.2, 0.5))]
+    replays = pd.concat([pd.DataFrame(earlier, columns=replayed().columns), replayed()], ignore_index=True)
+    top = search.best(made(), 1)[0]
+    rows = [(*search.PAPERS, s, 90.0, 1.0) for s in (1, 2)] + [(*top, s, 90.0 + s, 1.0) for s in (1, 2)]
+    compared = search.against(pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"]))
+    _, values = conclusions.searching(made(), replays, compared)
+    half = 12.706204736 * 0.5  # t of one degree of freedom × the standard error of 1.0 and 2.0
+    assert (values["difference"], values["low"], values["high"]) == pytest.approx((1.5, 1.5 - half, 1.5 + half))
+    assert values["random"] == 0.5  # of 0.2 of a grid, which the hierarchy pays; one at a time pays 0.1
 
 
 @pytest.mark.parametrize(
