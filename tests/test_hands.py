@@ -8,6 +8,7 @@ from dataclasses import replace
 from io import BytesIO, StringIO
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -340,10 +341,18 @@ def test_each_table_links_to_its_notebook_and_its_data_and_names_its_runs(execut
     assert {"tab-scores", "tab-runs", "tab-one"} <= written.keys()
 
 
-def test_the_data_beside_a_report_are_those_of_the_table_to_the_last_bit_and_no_more_in_the_notebook(executed):
+def test_the_data_beside_a_report_are_those_of_the_table_to_twelve_digits_and_no_more_in_the_notebook(executed):
     nb, scores, written = executed
-    pd.testing.assert_frame_equal(pd.read_csv(StringIO(written["tab-scores"])), scores, check_exact=True)
+    pd.testing.assert_frame_equal(pd.read_csv(StringIO(written["tab-scores"])), scores, rtol=1e-11, atol=0)
     assert "text/csv" not in nbformat.writes(nb)
+
+
+def test_the_last_bit_of_a_number_which_is_a_processors_own_is_not_written():
+    values = np.array([1.5799384496301725, 1e-7 / 3, 60_000.0])
+    written = [
+        Table(pd.DataFrame({"x": each}), "tab-x", "X.").data["text/csv"] for each in (values, np.nextafter(values, 9))
+    ]
+    assert written[0] == written[1] == "x\n1.57993844963\n3.33333333333e-08\n60000\n"
 
 
 def test_without_a_report_s_folder_a_table_links_to_no_data(executed):

@@ -18,6 +18,8 @@ from IPython.display import Markdown, display
 from fmnist_lib.press.drawing import SVG_LIMIT, png, svg
 from fmnist_lib.press.language import number, sentence, tr
 
+PRECISE = "%.12g"  # of a number in a CSV: the last bits are the processor's
+
 
 def say(message: str, **values) -> Markdown:
     """Say a sentence in the language of the notebook: `say("{model} reaches {accuracy:.2f} %.", …)`."""
@@ -71,7 +73,8 @@ class _Captioned:
     def carry(self, data: pd.DataFrame | None, runs: Sequence[str]):
         """Take along the data behind it as CSV, and the names of its runs: those given, or those in a column run."""
         if data is not None:
-            self.data["text/csv"] = data.to_csv(index=not isinstance(data.index, pd.RangeIndex), lineterminator="\n")
+            index = not isinstance(data.index, pd.RangeIndex)
+            self.data["text/csv"] = data.to_csv(index=index, lineterminator="\n", float_format=PRECISE)
             runs = runs if len(runs) or "run" not in data else data["run"]
         self.metadata["fmnist"]["runs"] = list(dict.fromkeys(runs))
 
