@@ -144,9 +144,10 @@ def test_the_data_of_a_report_are_those_of_its_last_making_alone(tmp_path, monke
     out = report.make(ROOT / "params" / "quick.yaml", {"device": "cpu"}, tmp_path / "out")
     made = {path.name for path in (out / report.DATA).iterdir()}
     assert made == {f"tab-{name}.csv" for name in report.NOTEBOOKS}
-    (out / report.DATA / "tab-older.csv").write_text("")
+    for name in ("tab-older.csv", "fig-older.csv", "mine.csv"):
+        (out / report.DATA / name).write_text("")
     report.make(ROOT / "params" / "quick.yaml", {"device": "cpu"}, out)
-    assert {path.name for path in (out / report.DATA).iterdir()} == made
+    assert {path.name for path in (out / report.DATA).iterdir()} == made | {"mine.csv"}
 
 
 def test_a_bare_report_says_what_it_would_take_and_does_nothing(tmp_path, monkeypatch, capsys):

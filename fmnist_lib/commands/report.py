@@ -64,8 +64,8 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
                     (out / DATA).mkdir(exist_ok=True)
                     os.replace(path, out / path.relative_to(aside))
                     carried.add(path.name)
-            for older in (path for path in (out / DATA).glob("*.csv") if path.name not in carried):
-                older.unlink()
+            for older in (path for path in (out / DATA).glob("[ft][ia][gb]-*.csv") if path.name not in carried):
+                older.unlink()  # of a figure or table that is no more; what is another's stays
             _render(out / "report.ipynb", out, aside)
         finally:
             shutil.rmtree(aside, ignore_errors=True)  # it may be gone, with the folder around it
