@@ -200,19 +200,22 @@ def test_watching_ends_when_nothing_is_under_way_and_writes_nothing(under_way, m
     folder, _ = under_way
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     monkeypatch.setattr(runs, "QUIET", -100.0)
-    monkeypatch.setattr(runs, "GAP", 0.0)
     assert "interrupted" in runs.told(runs.progress(Store(folder)), 1)
     assert list(runs.watch(str(folder), every=0))[-1].startswith("1 finished, 0 under way, 1 interrupted\n")
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_watching_goes_on_between_two_trainings_and_ends_when_none_has_come(tmp_path, monkeypatch):
-    seen = iter([False, True, False, True, *[False] * 1000])
+    seen = iter([True, False, True, *[False] * 1000])
     monkeypatch.setattr(runs, "progress", lambda store: pd.DataFrame({"alive": [next(seen)]}))
     monkeypatch.setattr(runs, "told", lambda table, finished: bool(table["alive"][0]))
     monkeypatch.setattr(runs, "GAP", 0.3)
     watched = list(runs.watch(str(tmp_path), every=0.02))
-    assert watched[:4] == [False, True, False, True] and 5 < len(watched) < 1000
+    assert watched[:3] == [True, False, True] and 4 < len(watched) < 1000
+
+
+def test_watching_where_nothing_is_trained_tells_so_once(tmp_path):
+    assert list(runs.watch(str(tmp_path))) == ["0 finished, 0 under way, 0 interrupted"]
 
 
 def test_a_checkpoint_that_is_half_written_is_left_out(under_way):

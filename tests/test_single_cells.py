@@ -15,7 +15,6 @@ from fmnist_lib.study import beyond, folds, stats, strategies
 from fmnist_lib.study.paper import WINNER
 from fmnist_lib.study.readings import READINGS
 
-FIRST, SECOND = ("CNN-Nahuel", "ANN-Juan")
 LADDER = [("a", s, 90.0 + s, 80.0 + s) for s in (1, 2)] + [("b", s, 91.0 + s, 85.0 + s) for s in (1, 2)]
 
 
@@ -176,9 +175,11 @@ def test_folds_of_a_reduced_protocol_get_no_verdict():
 
 
 def test_the_trade_tells_how_many_epochs_fewer_each_cnn_needs():
-    scores = pd.DataFrame({("epoch", WINNER): [10.0, 12.0], ("epoch", FIRST): [15.0, 17.0], ("epoch", SECOND): 30.0})
-    scores = scores.join(pd.DataFrame({("test", m): [92.0, 92.0] for m in (WINNER, FIRST, SECOND)}))
-    cost = pd.DataFrame(1.0, index=[WINNER, FIRST, SECOND], columns=["millions", "teraflop"])
+    scores = pd.DataFrame(
+        {("epoch", WINNER): [10.0, 12.0], ("epoch", "CNN-Nahuel"): [15.0, 17.0], ("epoch", "ANN-Juan"): 30.0}
+    )
+    scores = scores.join(pd.DataFrame({("test", m): [92.0, 92.0] for m in (WINNER, "CNN-Nahuel", "ANN-Juan")}))
+    cost = pd.DataFrame(1.0, index=[WINNER, "CNN-Nahuel", "ANN-Juan"], columns=["millions", "teraflop"])
     table, _ = cell("claims", "tab-trade", cost=cost, scores=scores)
     assert table.given["epochs"].tolist() == [-19.0, -14.0]
 

@@ -122,7 +122,7 @@ def run_reference(options):
     from fmnist_lib.commands import plan, publish, reference, report
 
     values = reference.as_here(plan.given(options))
-    reference.refuse_others(values)
+    reference.refuse_another_protocol(values)
     publish.publish(report.make(ROOT / "params" / "paper.yaml", values))
     print(f"Done: {reference.FOLDER / 'report.html'} and report.pdf")
 

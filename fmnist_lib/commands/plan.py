@@ -1,5 +1,6 @@
 """What a report would train, and for how long, before anything is done."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,15 +77,11 @@ def plans(overrides: dict) -> "pd.DataFrame":
 
 def _rates(frame: "pd.DataFrame") -> "pd.Series":
     """Return the seconds that an image takes in training, by model; none of a folder without runs."""
-    if frame.empty:
-        return frame.reindex(columns=["seconds"])["seconds"]
-    known = frame.dropna(subset=["seconds"])
+    known = frame.reindex(columns=["model", "seconds", "epochs", "train_images"]).dropna(subset=["seconds"])
     return (known["seconds"] / (known["epochs"] * known["train_images"])).groupby(known["model"]).mean()
 
 
 def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
-    import pandas as pd
-
     from fmnist_lib.runs.store import Store
     from fmnist_lib.workers.pool import cores
     from fmnist_lib.workers.sweep import lasting
@@ -94,7 +91,7 @@ def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
     seconds = sum(rates.get(r.model, rates.max()) * r.train_images * r.epochs for r in missing) / cores()
     what = f"{values['epochs']} epochs of {values['train_images']:,} images"
     row = {"command": f"fmnist report {path.stem}", "each": what, "seeds": len(values["seed"])}
-    told = "–" if pd.isna(seconds) else lasting(seconds)
+    told = "–" if math.isnan(seconds) else lasting(seconds)
     return row | {"to train, then retrain": len(missing), "about": told}
 
 

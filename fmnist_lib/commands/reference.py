@@ -56,7 +56,7 @@ def as_here(values: dict) -> dict:
     return values | dict(zip(KIND, protocol.resolved(asked), strict=True))
 
 
-def refuse_others(values: dict):
+def refuse_another_protocol(values: dict):
     """Raise UserError unless these parameters leave the reference what it is: the paper's protocol."""
     if not protocol.is_papers(protocol.DEFAULTS | parameters.checked(values)):
         fix = "make a report of your own of it: fmnist report paper, with the same -p"

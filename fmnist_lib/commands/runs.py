@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from fmnist_lib.runs.store import Store, places
 from fmnist_lib.workers.sweep import lasting
 
 HEADER = 2**20  # bytes of a checkpoint in which it says what it is
-GAP = 30.0  # seconds at most between two trainings, or before the first tells of itself
+GAP = 30.0  # seconds at most from the end of a training until the next tells of itself
 QUIET = 60.0  # seconds, beside three of its epochs, after which an unfinished training counts as interrupted
 
 
@@ -122,8 +123,11 @@ def _unfinished(place: Path) -> dict:
 
 
 def watch(runs_dir: str = "", every: float = 5.0) -> Iterator[str]:
-    """Yield what is being trained, in lines, every few seconds until nothing has been for `GAP`; it only reads."""
-    store, last = opened(runs_dir), time.monotonic()
+    """Yield what is being trained, in lines, every few seconds until nothing has been for `GAP`; it only reads.
+
+    Where nothing is at first, that is told once.
+    """
+    store, last = opened(runs_dir), -math.inf
     while True:
         table = progress(store)
         yield told(table, len(list(store.folder.glob(f"[!.]*/{RECORD}"))))
