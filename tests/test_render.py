@@ -253,6 +253,18 @@ def test_a_word_that_nothing_breaks_has_the_room_that_it_needs():
     assert starts[0] + 64 * 4.5 <= (210 - 17) / 25.4 * 72  # points: digits half as wide as 9 pt, to A4's right margin
 
 
+def test_of_many_columns_none_overlaps_the_next_though_one_wraps():
+    row = {f"column {letter}": "abcdefghijklm" for letter in "ABCDEFGH"}
+    rows = pd.DataFrame([row | {"commits": "6887a4a93b, c93a31d74b, ce125a7dbb", "newest": "2026-11-29"}])
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(shown(Table(rows, "tab-x", "One.", wide=True))))
+    starts = {}
+    for page in PdfReader(BytesIO(pdf)).pages:
+        page.extract_text(visitor_text=lambda text, cm, *_: starts.setdefault(text.strip(), (cm[4], cm[0])))
+    (commit, size), (newest, _) = starts["6887a4a93b,"], starts["2026-11-29"]
+    assert commit + 11 * 4.5 * size <= newest  # points: digits half as wide as 9 pt, before they are scaled
+    assert newest + 10 * 4.5 * size <= (210 - 17) / 25.4 * 72 + 1  # A4's right margin
+
+
 def test_no_line_begins_with_a_percent_sign():
     said = " ".join(f"{'so' * (n % 7)} {n / 7:.1f} %" for n in range(300))
     lines = "\n".join(pages(notebook(markdown(said)))).splitlines()
