@@ -358,12 +358,21 @@ def test_git_ships_a_pack_and_its_bytes_as_they_are():
     assert said.stdout.split() == ["reports/seeds/report.html"]
 
 
+JUDGED = protocol.DEFAULTS | parameters.read_file(ROOT / "params" / "rigorous.yaml")
+JUDGED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
+
+
+def test_all_that_a_report_over_the_judging_seeds_needs_is_shipped(tmp_path):
+    study = protocol.collect(JUDGED, Store(tmp_path))
+    assert study.missing == [] and len(study.winners) == 2  # the paper's, and the best of all seeds together
+    assert all(run.answers() is not None for run in study.retrained) and len(study.retrained) == 4 * 10
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "reports" / "seeds").glob("records-*.zip")), ids=lambda path: path.stem)
 def test_a_shipped_judging_seed_is_whole_and_sound_and_was_trained_as_registered_from_one_commit(path):
     store, seed = Store(path, shipped=False), int(path.stem.partition("-")[2])
     count, errors = runs.judged(store)
-    params = protocol.DEFAULTS | parameters.read_file(ROOT / "params" / "rigorous.yaml") | {"seed": [seed]}
-    study = protocol.collect(params | {"device": "cpu", "precision": "bf16", "kernels": "numba"}, store)
+    study = protocol.collect(JUDGED | {"seed": [seed]}, store)
     assert (errors, study.missing) == ([], []) and count == len(study.every) >= 18
     assert all(run.answers() is not None for run in study.retrained)
     sources = [run.record["source"] for run in study.every]

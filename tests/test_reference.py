@@ -103,6 +103,13 @@ def test_the_reference_is_what_its_records_give(capsys):
     assert {"report.html", "report.pdf", "picture fig-loss", "table 1 in README.md", "table 2 in LEEME.md"} <= names
 
 
+def test_every_figure_of_something_measured_has_its_data_beside_it(made):
+    outputs = [output for cell in made[1]["report"].cells for output in cell.get("outputs", [])]
+    about = [output.metadata.get("fmnist", {}) for output in outputs]
+    bare = {each["label"] for each in about if each.get("label", "").startswith("fig-") and "file" not in each}
+    assert bare == {"fig-convolution", "fig-layer", "fig-pooling"}  # they explain
+
+
 @pytest.mark.long  # the reference itself is executed above
 def test_a_report_made_from_records_is_verified_whole_by_executing_it_again(tmp_path, monkeypatch):
     folder = laid_out(tmp_path)

@@ -19,9 +19,10 @@ def _heads(loss_digits: int) -> list[tuple[str, str, int]]:
 
 
 def scores_as_text(table: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
-    """Write Table I or II, a row a model: a column group a score (paper, ours ± sd, difference), n of seeds, runs.
+    """Write Table I or II, a row a model: a column group a score (paper, ours ± sd, difference), n of seeds, its run.
 
     ``table`` is that of ``tables.beside_paper``: for each score its mean, its sd, the paper's value, the difference.
+    Where a model has several runs, none is named.
     """
     columns = {}
     for name, head, digits in _heads(loss_digits):
@@ -33,7 +34,8 @@ def scores_as_text(table: pd.DataFrame, loss_digits: int = 3) -> pd.DataFrame:
         columns["", "n"] = [f"{n} / {seeds}" for n, seeds in zip(table["n"], table["seeds"], strict=True)]
     if "numerics" in table:
         columns["", "computed by"] = list(table["numerics"])
-    columns["", "run"] = [", ".join(ids) if len(ids) < 2 else tr("listed at the end") for ids in table["runs"]]
+    if max(map(len, table["runs"]), default=0) < 2:
+        columns["", "run"] = ["".join(ids) for ids in table["runs"]]
     return pd.DataFrame(columns, index=table.index.rename("Model"))
 
 

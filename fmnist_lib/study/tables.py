@@ -34,9 +34,15 @@ def _scores(frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
 
 def _made(row) -> str:
     """Say what computed a run, as far as it changes bits."""
-    kernels = f"{row.kernels} kernels" if row.kernels != "torch" else None
-    said = (row.device, row.precision, kernels, f"torch {row.torch}", row.capability, row.variables)
+    said = (row.device, row.precision, f"{row.kernels} kernels", f"torch {row.torch}", row.capability, row.variables)
     return ", ".join(text for text in said if isinstance(text, str))
+
+
+def _apart(made: pd.Series) -> pd.Series:
+    """Leave of what computed each run what is not the same for all."""
+    parts = made.str.split(", ")
+    alike = set.intersection(*map(set, parts)) if len(parts) else set()
+    return parts.map(lambda some: ", ".join(part for part in some if part not in alike) or "—")
 
 
 def retraining(frame: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +91,7 @@ def beside_paper(scores: pd.DataFrame, papers: dict, seeds: int, models: list[st
     ids = finished["run"].str.rsplit("-", n=1).str[-1].groupby(finished["model"]).agg(list)
     table["runs"] = [ids.get(model, []) for model in table.index]
     if "numerics" in scores:
-        made = finished.groupby("model")["numerics"].agg(lambda each: "; ".join(sorted(set(each))))
+        made = _apart(finished["numerics"]).groupby(finished["model"]).agg(lambda each: "; ".join(sorted(set(each))))
         table["numerics"] = made.reindex(table.index).fillna("—")
     for name in SCORES:
         table[f"{name} difference"] = table[name] - table[f"paper {name}"]
