@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import re
+import symtable
 import tokenize
 from statistics import median
 
@@ -174,6 +175,15 @@ def test_the_first_thing_a_notebook_does_with_its_parameters_is_to_check_them(na
     assert code(name)[0] is cell_of_parameters(name)
     imported = [line for line in first.splitlines() if "import" in line]
     assert imported == ["from fmnist_lib.study.parameters import check"] and "params = check(globals())" in first
+
+
+@every_notebook
+def test_no_other_cell_takes_the_name_of_one_of_the_notebook_s_parameters(name):
+    names = set()
+    for cell in code(name)[1:]:
+        symbols = symtable.symtable(cell.source, name, "exec").get_symbols()
+        names |= {symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()}
+    assert names & set(defaults(name)) == set()  # else the cell that checks them could not run again
 
 
 @pytest.mark.slow

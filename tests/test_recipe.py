@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, fields, replace
 
 import pytest
@@ -243,6 +244,40 @@ def test_a_parameter_whose_name_is_no_text_is_refused(name):
 
 def test_a_notebooks_other_variables_are_no_parameters():
     assert parameters.check({"In": ["kernal = 3"], "kernal": 3, "k": 3}) == {"k": [3]}
+
+
+CELL = """epochs: int = 2  # passes over the training images
+k: list = [3]
+kernels = "torch"  # without its type any more"""
+
+
+@pytest.mark.parametrize(
+    ("ran", "given"),
+    {
+        "the parameters cell": ([CELL], {"epochs": 2, "k": [3], "kernels": "torch"}),
+        "and what others assign": (
+            [CELL, "p = 3e-5\nx: int = 4\nseed = None"],
+            {"epochs": 2, "k": [3], "kernels": "torch"},
+        ),
+        "and papermill's": (
+            [CELL, "# Parameters\nseed = 7\n"],
+            {"epochs": 2, "k": [3], "kernels": "torch", "seed": [7]},
+        ),
+        "and a line for IPython": (["%matplotlib inline", CELL, "!ls"], {"epochs": 2, "k": [3], "kernels": "torch"}),
+        "as it was run last": ([CELL.replace("epochs", "epoch"), CELL], {"epochs": 2, "k": [3], "kernels": "torch"}),
+    }.values(),
+)
+def test_only_what_the_parameters_cells_name_is_a_parameter(ran, given):
+    names = {"In": ["", *ran]}
+    for cell in ran:
+        exec(re.sub("(?m)^[%!].*", "", cell), names)
+    assert parameters.check(names) == given
+
+
+def test_a_misspelt_name_in_the_parameters_cell_is_refused():
+    names = {"In": ["", CELL.replace("epochs", "epoch")]}
+    exec(names["In"][1], names)
+    assert "did you mean epochs?" in refused(lambda: parameters.check(names), "'epoch'")
 
 
 CONVERTED = [

@@ -126,8 +126,8 @@ def test_beyond_the_step_is_chosen_on_validation_too():
 def test_random_search_is_told_at_what_each_strategy_pays():
     rows = [("random", 1, 0, 0.1, 0.9), ("random", 1, 0, 0.5, 0.4), ("random", 1, 0, 1.0, 0.1)]
     rows += [("hierarchy", 1, 0, 0.5, 0.2)]
-    replays = pd.DataFrame(rows, columns=["strategy", "seed", "replay", "paid", "regret"])
-    table, _ = cell("hyperparameters", "random for as much", strategies=strategies, replays=replays)
+    replayed = pd.DataFrame(rows, columns=["strategy", "seed", "replay", "paid", "regret"])
+    table, _ = cell("hyperparameters", "random for as much", strategies=strategies, replayed=replayed)
     told = table.given.set_index("strategy").loc["hierarchy", ["paid [%]", "regret", "random for as much"]]
     assert told.tolist() == pytest.approx([50, 0.2, 0.4])
 

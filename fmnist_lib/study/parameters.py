@@ -1,6 +1,5 @@
 """Parameters at the door: one line each; names, types and ranges are checked before data is read or torch imported."""
 
-import ast
 import math
 import re
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.recipe import IMAGES, NAMED, Recipe, canonical
 from fmnist_lib.rules import RATE, SEED, SHARE, Rule, near, one_of, required, whole
 from fmnist_lib.runs import files
-from fmnist_lib.study import plain_yaml
+from fmnist_lib.study import cells, plain_yaml
 from fmnist_lib.study.paper import COMPARED, GRID, WINNER
 from fmnist_lib.study.readings import READINGS
 
@@ -112,15 +111,10 @@ def check(values: dict) -> dict:
     path is one from the project's root, wherever the notebook runs. Raises UserError for a name that no notebook has,
     a wrong type, or a value out of range.
     """
-    for name in _injected(values.get("In", [])):
+    given = cells.named(values.get("In", []), NAMES) or {*NAMES}
+    for name in sorted(given):
         known(name)
-    return checked({name: values[name] for name in NAMES if name in values})
-
-
-def _injected(cells: list[str]) -> list[str]:
-    """Return the names that papermill's cell assigned in this kernel."""
-    source = next((cell for cell in cells if cell.startswith("# Parameters\n")), "")
-    return [target.id for node in ast.parse(source).body for target in node.targets]
+    return checked({name: values[name] for name in sorted(given) if name in values})
 
 
 def known(name: str):
