@@ -28,7 +28,7 @@ from fmnist_lib.runs import job, record
 from fmnist_lib.runs.files import write_file
 from fmnist_lib.runs.run import Run, read
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import answers, protocol, sections
+from fmnist_lib.study import answers, parameters, protocol, provenance, sections
 from fmnist_lib.study.protocol import Study
 
 FOLDER = reference.FOLDER
@@ -486,6 +486,16 @@ def test_another_processor_excuses_no_page_that_is_not_what_its_notebook_gives(c
     (copy / "report.html").write_bytes(b"forged")
     with pytest.raises(UserError, match=r"report\.html is not what the records give"):
         verify.verify(copy)
+
+
+def test_a_report_in_the_folder_of_its_own_name_is_verified_though_its_runs_are_read_elsewhere():
+    values = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "quick.yaml"))
+    values["out"] = str(ROOT / "reports" / "quick")
+    told = [provenance.command(values), provenance.command(values | {"runs_dir": "/tmp/any place/runs"})]
+    assert told[1].endswith(" -p runs_dir '/tmp/any place/runs' -p out reports/quick")
+    outputs = [{"data": {"text/markdown": f"```\n{text}\n```"}} for text in told]
+    assert verify._words(outputs[0], "reports/quick") == verify._words(outputs[1], "reports/quick") == outputs[0]
+    assert verify._words(outputs[0], "reports/mine") != verify._words(outputs[1], "reports/mine")
 
 
 def test_a_machine_that_trains_in_another_way_gives_the_same_words_from_the_same_records(made, study):

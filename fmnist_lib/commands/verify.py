@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import shutil
 import tempfile
 from importlib import metadata
@@ -22,7 +23,7 @@ VERSION = ", the lock has "
 UNITS = "vector units"
 ELSEWHERE = ("runs_dir", "data_dir", "workers", "cluster")  # what no file may lead to
 PLACES = (*ELSEWHERE, "out")  # which decide no word of a report
-RUNS_DIR = re.compile(r" -p runs_dir ([\w./~-]+|'[^'\n]*')")  # in the command that makes a report again
+PLACED = re.compile(r" -p (runs_dir|out) ([\w./~-]+|'[^'\n]*')")  # in the command that makes a report again
 SAMPLED = "picture fig-samples of sample_images.ipynb"
 AS_GIVEN = ("settings(", "Markdown(f")  # cells that show how the parameters were given, "auto" or by name
 
@@ -108,11 +109,12 @@ def shown(notebook, name: str, added: set[str] = frozenset()) -> dict[str, objec
     Of the parameters given, those ``added`` are left out: where runs and data lie, where the notebook writes, and on a
     machine that trains in another way how they were made; of what the other notebooks print while they train, all.
     """
-    given = {key: value for key, value in notebook.metadata["papermill"]["parameters"].items() if key not in added}
+    told = notebook.metadata["papermill"]["parameters"]
+    given = {key: value for key, value in told.items() if key not in added}
     cells = {f"what is said of {name}.ipynb": (given, notebook.metadata.get("fmnist"))}
     for number, cell in enumerate(notebook.cells, 1):
         outputs = [o for o in cell.get("outputs", []) if name == "report" or o.output_type != "stream"]
-        said = [_words(output) for output in outputs]
+        said = [_words(output, shlex.quote(str(told.get("out", "")))) for output in outputs]
         source = cell.source
         if "injected-parameters" in cell.metadata.get("tags", []):  # in any order
             source = sorted(line for line in source.splitlines() if _key(line) not in added)
@@ -154,10 +156,15 @@ def _labelled(output) -> bool:
     return "label" in output.get("metadata", {}).get("fmnist", {})
 
 
-def _words(output) -> dict:
-    """Return an output without the picture of a figure, which is compared by itself, and without where its runs lay."""
+def _words(output, out: str) -> dict:
+    """Return an output without the picture of a figure, which is compared by itself, and without where its runs lay and
+    that it writes to ``out``, which a command says only if it has to."""
     told = {k: v for k, v in output.get("data", {}).items() if not (_labelled(output) and k.startswith("image/"))}
-    return dict(output) | {"data": {k: RUNS_DIR.sub("", v) if isinstance(v, str) else v for k, v in told.items()}}
+
+    def placed(found: re.Match) -> str:
+        return "" if found[1] == "runs_dir" or found[2] == out else found[0]
+
+    return dict(output) | {"data": {k: PLACED.sub(placed, v) if isinstance(v, str) else v for k, v in told.items()}}
 
 
 def pictures(notebook, name: str) -> dict[str, dict]:
