@@ -36,8 +36,8 @@ test-all: test  ## the tests of more than a few minutes too
 schema: setup  ## what a params file may say, for editors
 	$(BIN)/fmnist schema > params/schema.json
 
-lab: setup  ## JupyterLab on working copies in work/; PARAMS=quick puts that params file into them
-	$(BIN)/fmnist lab $(PARAMS)
+lab: setup  ## JupyterLab on working copies in work/; PARAMS=quick puts that params file into them, LAB=--no-browser is its own
+	$(BIN)/fmnist lab $(PARAMS) $(if $(LAB),-- $(LAB))
 
 pictures: setup  ## of reports/reference, for the README; needs Chromium
 	$(BIN)/python tests/pictures.py

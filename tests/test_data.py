@@ -180,6 +180,17 @@ def test_d3_a_damaged_file_stays_until_a_good_one_is_there(folder, isolated):
     assert (folder / RAW / LABELS).read_bytes() == b"damaged"
 
 
+def test_files_of_another_data_set_are_never_replaced_by_these(debian, folder, monkeypatch):
+    monkeypatch.setattr(download, "DEBIAN_FOLDER", debian)
+    monkeypatch.setattr(download, "DATA_SET", "squares")
+    replace(folder / RAW / LABELS, b"mine")
+    attempts = forbid_network(monkeypatch)
+    with pytest.raises(UserError, match=rf"lacks what is listed as squares: .*{LABELS} \(4 bytes") as error:
+        download.fetch(folder)
+    assert "SHA-256 into FILES of fmnist_lib/data.py" in str(error.value)
+    assert (folder / RAW / LABELS).read_bytes() == b"mine" and not attempts
+
+
 # D1: offline
 
 

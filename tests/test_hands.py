@@ -290,6 +290,32 @@ def test_a_working_copy_is_kept_and_without_a_params_file_it_is_the_notebook(wor
     ).read_text() == "mine" and "Kept as they are: benchmark.ipynb, " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ([], (None, [])),
+        (["quick"], (ROOT / "params" / "quick.yaml", [])),
+        (["--", "--no-browser", "--port", "8899"], (None, ["--no-browser", "--port", "8899"])),
+        (["quick", "--", "--port", "8899"], (ROOT / "params" / "quick.yaml", ["--port", "8899"])),
+    ],
+    ids=str,
+)
+def test_what_follows_two_dashes_is_jupyterlabs_own(words, given, monkeypatch):
+    started = []
+    monkeypatch.setattr(lab, "start", lambda *found: started.append(found))
+    assert main(["lab", *words]) == 0 and started == [given]
+
+
+def test_jupyterlab_gets_its_options_after_the_folder_of_the_copies(work, monkeypatch, capsys):
+    from jupyterlab.labapp import LabApp
+
+    launched = []
+    monkeypatch.setattr(LabApp, "launch_instance", launched.append)
+    lab.start(None, ["--no-browser"])
+    assert launched == [[str(work), "--no-browser"]]
+    assert main(["lab", "quick", "smoke"]) == 1 and "smoke after quick\nFix: " in capsys.readouterr().err
+
+
 def test_git_ignores_the_working_copies():
     done = subprocess.run(["git", "check-ignore", "-q", "work/sweep.ipynb"], cwd=ROOT)
     assert done.returncode == 0

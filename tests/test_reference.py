@@ -491,8 +491,8 @@ def test_another_processor_excuses_no_page_that_is_not_what_its_notebook_gives(c
 def test_a_report_in_the_folder_of_its_own_name_is_verified_though_its_runs_are_read_elsewhere():
     values = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "quick.yaml"))
     values["out"] = str(ROOT / "reports" / "quick")
-    told = [provenance.command(values), provenance.command(values | {"runs_dir": "/tmp/any place/runs"})]
-    assert told[1].endswith(" -p runs_dir '/tmp/any place/runs' -p out reports/quick")
+    told = [provenance.command(values), provenance.command(values | {"runs_dir": "/srv/any place/runs"})]
+    assert told[1].endswith(" -p runs_dir '/srv/any place/runs' -p out reports/quick")
     outputs = [{"data": {"text/markdown": f"```\n{text}\n```"}} for text in told]
     assert verify._words(outputs[0], "reports/quick") == verify._words(outputs[1], "reports/quick") == outputs[0]
     assert verify._words(outputs[0], "reports/mine") != verify._words(outputs[1], "reports/mine")

@@ -1,11 +1,12 @@
 """JupyterLab on working copies of the notebooks, so that looking around changes nothing that is tracked."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 
-from fmnist_lib import ROOT
+from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.runs.files import write_file
 from fmnist_lib.study import parameters
 
@@ -44,12 +45,23 @@ def with_values(notebook, values: dict):
     return notebook
 
 
-def start(file: Path | None = None):
-    """Open JupyterLab on the working copies, until it is ended."""
+def told(words: list[str | None]) -> tuple[str | None, list[str]]:
+    """Divide what follows the command into the params file, if one is named, and JupyterLab's own options."""
+    given = [word for word in words if word]
+    file = given.pop(0) if given and not given[0].startswith("-") else None
+    if given and not given[0].startswith("-"):
+        raise UserError(
+            f"{short(given[0])} after {short(file)}", "name one params file; JupyterLab's options follow --"
+        )
+    return file, given
+
+
+def start(file: Path | None = None, options: Sequence[str] = ()):
+    """Open JupyterLab on the working copies, with options of its own, until it is ended."""
     from jupyterlab.labapp import LabApp
 
     folder = copies(file)
     print(
         f"Working copies: {folder.relative_to(ROOT)}/ (not tracked; rename one, and the next start brings a new copy)"
     )
-    LabApp.launch_instance([str(folder)])  # in this process, so that Ctrl-C is JupyterLab's own
+    LabApp.launch_instance([str(folder), *options])  # in this process, so that Ctrl-C is JupyterLab's own

@@ -38,6 +38,7 @@ def parser() -> Parser:
     report.add_argument("file", nargs="?", help="a params file, or its bare name: quick, paper, rigorous, smoke")
     lab = command("lab", run_lab, "open JupyterLab on working copies of the notebooks, in work/")
     lab.add_argument("file", nargs="?", help="a params file, or the bare name of any in params/, for the copies")
+    lab.add_argument("options", nargs="*", metavar="-- OPTION", help="JupyterLab's own: -- --no-browser --port 8899")
     runs = command("runs", run_runs, "list the runs, watch those under way, or verify their files")
     said = "list (the default) or verify"
     runs.add_argument("what", nargs="?", choices=["list", "verify"], default="list", help=said)
@@ -113,7 +114,8 @@ def run_lab(options):
     """Open JupyterLab on working copies, with the values of a params file in them if one is named."""
     from fmnist_lib.commands import lab, plan
 
-    lab.start(options.file and plan.params_file(options.file))
+    file, own = lab.told([options.file, *options.options])
+    lab.start(file and plan.params_file(file), own)
 
 
 def run_reference(options):

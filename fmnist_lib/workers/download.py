@@ -14,9 +14,11 @@ from tempfile import TemporaryDirectory
 
 from fmnist_lib import UserError, data, short
 from fmnist_lib.data import fault_of, raw_folder, read_raw
+from fmnist_lib.recipe import DATA_SET
 from fmnist_lib.runs.files import locked, read_file, write_file
 from fmnist_lib.runs.store import free_name
 
+THEIRS = "Fashion-MNIST"  # the data set that the mirrors and Debian have
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SILENCE = 10  # seconds without an answer after which a connection is given up
@@ -28,8 +30,9 @@ def fetch(data_dir: Path | str | None = None, offline: bool = False) -> Path:
 
     ``data_dir`` is a data folder (or its FashionMNIST/raw); by default the project's ``data/``. Sources, in
     turn: .gz files lying in that folder, Debian's package if installed and, unless ``offline``, the data
-    set's mirrors and Debian's package by apt. A damaged file, in a user's own folder too, is kept as
-    ``<name>.damaged-1`` when a good one takes its place. Raises UserError naming files, folder and every way.
+    set's mirrors and Debian's package by apt; of another data set than Fashion-MNIST the .gz files alone. A damaged
+    file, in a user's own folder too, is kept as ``<name>.damaged-1`` when a good one takes its place. Raises UserError
+    naming files, folder and every way.
     """
     raw = raw_folder(data_dir)
     try:
@@ -45,6 +48,9 @@ def fetch(data_dir: Path | str | None = None, offline: bool = False) -> Path:
         raise UserError(cause, "make room there, or give another folder as data_dir") from error
     if faults:
         files = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
+        if DATA_SET != THEIRS:
+            fix = "put the files there that are listed, or their sizes and SHA-256 into FILES of fmnist_lib/data.py"
+            raise UserError(f"{raw} lacks what is listed as {DATA_SET}: {files}", fix)
         fix = (
             f"go online and run this again, or apt install {DEBIAN_PACKAGE}, or put the .gz files of "
             f"https://github.com/zalandoresearch/fashion-mnist into {raw}, or give another folder as data_dir"
@@ -61,9 +67,10 @@ def _faults(raw):
 def _obtain(raw, offline):
     """Write what is missing or damaged from the first sources that have it; return why the others had not."""
     tried = []
-    sources = {f"{raw}/*.gz": raw, str(DEBIAN_FOLDER): DEBIAN_FOLDER}
-    if not offline:
-        sources |= {"mirrors": _from_mirrors, "apt": _from_apt}
+    sources = {f"{raw}/*.gz": raw}
+    if DATA_SET == THEIRS:  # nobody else's files are replaced by these
+        sources |= {str(DEBIAN_FOLDER): DEBIAN_FOLDER}
+        sources |= {} if offline else {"mirrors": _from_mirrors, "apt": _from_apt}
     for name, source in sources.items():
         if not (missing := _faults(raw)):
             break
