@@ -124,9 +124,9 @@ def _injected(cells: list[str]) -> list[str]:
 
 
 def known(name: str):
-    """Raise UserError with the nearest and all valid names unless some notebook has this parameter."""
+    """Raise UserError with the nearest name, and where all are, unless some notebook has this parameter."""
     if name not in NAMES:
-        fix = f"{near(name, NAMES)}the parameters are {', '.join(NAMES)}"
+        fix = f"{near(name, NAMES)}see the top of each notebook, or params/schema.json for all"
         raise UserError(f"unknown parameter {short(repr(name))}", fix)
 
 
