@@ -38,7 +38,8 @@ MISTAKES = {
     "no command": ([], "see fmnist --help"),
     "option": (["runs", "--wtach"], "did you mean --watch?"),
     "choice": (["runs", "verfy"], "did you mean verify?"),
-    "half an option": (["report", "quick", "-p", "k"], "see fmnist report --help"),
+    "half an option": (["report", "quick", "-p", "k"], "give -p NAME VALUE (override a parameter, e.g. -p epochs 3)"),
+    "an option alone": (["verify", "reports/reference", "--cluster"], "give --cluster WHERE (train on local or tcp://"),
     "params file": (["report", "quik"], "did you mean quick? give one of smoke, quick, paper, rigorous"),
     "text": (["report", "quick", "-p", "optimizer", "adamm"], "did you mean adam"),
     "folder": (["runs", "--runs-dir", "no such folder"], "name one with --runs-dir"),
@@ -55,6 +56,13 @@ def test_whatever_is_typed_by_mistake_is_told_in_two_lines_with_the_near_and_the
     assert main(typed) == 1
     first, second = told(capsys)
     assert first.startswith("Error: ") and second.startswith("Fix: ") and fix in second
+
+
+@pytest.mark.parametrize("folder", ["nothing", "a file"])
+def test_a_folder_without_a_report_is_told_once_and_without_a_number(folder, tmp_path, capsys):
+    (tmp_path / "a file").touch()
+    assert main(["verify", str(tmp_path / folder)]) == 1
+    assert told(capsys)[0] == f"Error: there is no report in {tmp_path / folder}: report.ipynb is missing"
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,12 @@ def parser() -> Parser:
     reference = command("reference", run_reference, "run the paper's protocol into reports/reference, which is tracked")
     for one in (report, reference):
         one.add_argument(
-            "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="override a parameter"
+            "-p",
+            nargs=2,
+            action="append",
+            default=[],
+            metavar=("NAME", "VALUE"),
+            help="override a parameter, e.g. -p epochs 3",
         )
     for one in (report, verify, reference):
         one.add_argument("--cluster", default="", metavar="WHERE", help="train on local or tcp://host:port, by Dask")

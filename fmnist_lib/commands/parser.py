@@ -26,7 +26,12 @@ class Parser(argparse.ArgumentParser):
         """Raise UserError with argparse's own words, what is near, and where the help is."""
         known = [*self._option_string_actions, *re.findall(r"\w+", message.partition("choose from")[2])]
         given = re.search(r"(?:invalid choice: '|unrecognized arguments: )([\w-]+)", message)
-        raise UserError(message, f"{near(given[1], known) if given else ''}see {self.prog} --help")
+        hint = near(given[1], known) if given else ""
+        if half := re.match(r"argument (-\S+): expected", message):
+            option = self._option_string_actions[half[1]]
+            values = option.metavar if isinstance(option.metavar, tuple) else (option.metavar,)
+            hint = f"give {' '.join([half[1], *values])} ({option.help}), or "
+        raise UserError(message, f"{hint}see {self.prog} --help")
 
     def exit(self, status=0, message=None):
         """End after the help, where what cannot be printed is told as anywhere."""
