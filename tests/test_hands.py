@@ -113,6 +113,15 @@ def test_a_bare_name_is_a_params_file_of_the_project_unless_a_file_has_it(tmp_pa
     assert plan.params_file("quick").read_text() == "epochs: 2\n"
 
 
+def test_a_params_file_that_is_elsewhere_is_told_with_the_folder_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, place in (("params/quick.yaml", f" in {tmp_path}"), (tmp_path / "quick.yaml", "")):
+        with pytest.raises(UserError) as error:
+            plan.params_file(str(name))
+        assert error.value.cause == f"there is no params file {name}{place}"
+        assert error.value.fix.startswith("did you mean quick? give one of")
+
+
 def test_a_params_file_of_ones_own_among_the_projects_is_a_reports_whatever_it_states(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "PARAMS", tmp_path)
     for name in ("mine", "folds"):

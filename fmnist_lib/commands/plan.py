@@ -23,8 +23,9 @@ def params_file(name: str) -> Path:
     if own.is_file():
         return own
     names = [path.stem for path in named()]
-    fix = f"{near(name, names)}give one of {', '.join(names)}, or the path of a YAML file"
-    raise UserError(f"there is no params file {name}", fix)
+    fix = f"{near(given.stem, names)}give one of {', '.join(names)}, or the path of a YAML file"
+    place = "" if given.is_absolute() else f" in {Path.cwd()}"
+    raise UserError(f"there is no params file {name}{place}", fix)
 
 
 def reports_file(name: str) -> Path:
