@@ -177,7 +177,9 @@ def test_a_bare_report_says_what_it_would_take_and_does_nothing(tmp_path, monkey
     rows = {line.split()[2]: line for line in out.splitlines() if "fmnist report" in line}
     assert out.startswith("Nothing was done.") and list(rows) == ["smoke", "quick", "paper", "rigorous"]
     assert "50 epochs of 50,000 images" in rows["paper"] and set(tmp_path.rglob("*")) == before
+    assert re.search(r" seeds +trainings missing +about$", out, re.M) and "not counted" in out
     assert re.search(r" 1 +0 +0 s", rows["paper"])  # all of it is shipped
+    assert re.search(r" 1 +6 +< 1 min", rows["smoke"])  # never no time at all
     assert re.search(r" 1 +15 ", rows["quick"])  # twelve of the grid, the winner again, three of the rivals
     assert main(["report", "-p", "epochs", "3"]) == 0
     assert "3 epochs of 8,000 images" in capsys.readouterr().out

@@ -89,8 +89,9 @@ def run_report(options):
     values = plan.given(options)
     if options.file is None:
         table = plan.plans(values).to_string(index=False)
-        print("Nothing was done. What there is to make, what of it is to be trained, and how long that takes if these\n"
-              "cores are as fast as reports/reference's, in bf16 (it is measured before it begins):\n")  # fmt: skip
+        print("Nothing was done. What there is to make, how many trainings it lacks, and about how long these take if\n"
+              "these cores are as fast as reports/reference's, in bf16 (it is measured before it begins). The best of\n"
+              "a search are retrained after it: until they are known, these trainings are not counted.\n")  # fmt: skip
         print(table)
         return
     folder = report.make(plan.reports_file(options.file), values)

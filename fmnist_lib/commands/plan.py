@@ -92,8 +92,8 @@ def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
     seconds = sum(rates.get(r.model, rates.max()) * r.train_images * r.epochs for r in missing) / cores()
     what = f"{values['epochs']} epochs of {values['train_images']:,} images"
     row = {"command": f"fmnist report {path.stem}", "each": what, "seeds": len(values["seed"])}
-    told = "–" if math.isnan(seconds) else lasting(seconds)
-    return row | {"to train, then retrain": len(missing), "about": told}
+    told = "–" if math.isnan(seconds) else "< 1 min" if missing and seconds < 60 else lasting(seconds)
+    return row | {"trainings missing": len(missing), "about": told}
 
 
 def given(options) -> dict[str, str]:
