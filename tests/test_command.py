@@ -273,6 +273,24 @@ def test_a_notebook_that_fails_leaves_the_older_report_and_its_own_older_copy(tm
     assert not (tmp_path / ".making").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "what", "fix"),
+    [
+        ("Kernel didn't respond in 60 seconds", "never answered", "see that"),
+        ("Kernel died", "died, perhaps", "run the"),
+    ],
+)
+def test_a_kernel_that_dies_and_one_that_never_answers_are_told_apart(tmp_path, monkeypatch, words, what, fix):
+    def execute(*_, **__):
+        raise RuntimeError(words)
+
+    monkeypatch.setattr("papermill.execute_notebook", execute)
+    with pytest.raises(UserError) as error:
+        report.execute("sweep", {}, tmp_path / "sweep.ipynb")
+    assert error.value.cause.startswith(f"notebooks/sweep.ipynb: its kernel {what}") and words in error.value.cause
+    assert error.value.fix.startswith(fix) and "memory" not in error.value.cause * (what == "never answered")
+
+
 def test_a_rendering_that_fails_leaves_the_older_html_and_pdf(tmp_path, older, monkeypatch):
     monkeypatch.setattr(report, "execute", lambda name, values, target: target.write_text("no notebook"))
     with pytest.raises(nbformat.reader.NotJSONError):

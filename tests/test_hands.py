@@ -38,7 +38,8 @@ MISTAKES = {
     "no command": ([], "see fmnist --help"),
     "option": (["runs", "--wtach"], "did you mean --watch?"),
     "choice": (["runs", "verfy"], "did you mean verify?"),
-    "half an option": (["report", "quick", "-p", "k"], "see fmnist report --help"),
+    "half an option": (["report", "quick", "-p", "k"], "give -p NAME VALUE (override a parameter, e.g. -p epochs 3)"),
+    "an option alone": (["verify", "reports/reference", "--cluster"], "give --cluster WHERE (train on local or tcp://"),
     "params file": (["report", "quik"], "did you mean quick? give one of smoke, quick, paper, rigorous"),
     "text": (["report", "quick", "-p", "optimizer", "adamm"], "did you mean adam"),
     "folder": (["runs", "--runs-dir", "no such folder"], "name one with --runs-dir"),
@@ -55,6 +56,13 @@ def test_whatever_is_typed_by_mistake_is_told_in_two_lines_with_the_near_and_the
     assert main(typed) == 1
     first, second = told(capsys)
     assert first.startswith("Error: ") and second.startswith("Fix: ") and fix in second
+
+
+@pytest.mark.parametrize("folder", ["nothing", "a file"])
+def test_a_folder_without_a_report_is_told_once_and_without_a_number(folder, tmp_path, capsys):
+    (tmp_path / "a file").touch()
+    assert main(["verify", str(tmp_path / folder)]) == 1
+    assert told(capsys)[0] == f"Error: there is no report in {tmp_path / folder}: report.ipynb is missing"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +111,15 @@ def test_a_bare_name_is_a_params_file_of_the_project_unless_a_file_has_it(tmp_pa
     assert plan.params_file("quick") == ROOT / "params" / "quick.yaml"
     (tmp_path / "quick").write_text("epochs: 2\n")
     assert plan.params_file("quick").read_text() == "epochs: 2\n"
+
+
+def test_a_params_file_that_is_elsewhere_is_told_with_the_folder_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, place in (("params/quick.yaml", f" in {tmp_path}"), (tmp_path / "quick.yaml", "")):
+        with pytest.raises(UserError) as error:
+            plan.params_file(str(name))
+        assert error.value.cause == f"there is no params file {name}{place}"
+        assert error.value.fix.startswith("did you mean quick? give one of")
 
 
 def test_a_params_file_of_ones_own_among_the_projects_is_a_reports_whatever_it_states(tmp_path, monkeypatch):
@@ -160,7 +177,9 @@ def test_a_bare_report_says_what_it_would_take_and_does_nothing(tmp_path, monkey
     rows = {line.split()[2]: line for line in out.splitlines() if "fmnist report" in line}
     assert out.startswith("Nothing was done.") and list(rows) == ["smoke", "quick", "paper", "rigorous"]
     assert "50 epochs of 50,000 images" in rows["paper"] and set(tmp_path.rglob("*")) == before
+    assert re.search(r" seeds +trainings missing +about$", out, re.M) and "not counted" in out
     assert re.search(r" 1 +0 +0 s", rows["paper"])  # all of it is shipped
+    assert re.search(r" 1 +6 +< 1 min", rows["smoke"])  # never no time at all
     assert re.search(r" 1 +15 ", rows["quick"])  # twelve of the grid, the winner again, three of the rivals
     assert main(["report", "-p", "epochs", "3"]) == 0
     assert "3 epochs of 8,000 images" in capsys.readouterr().out

@@ -28,6 +28,7 @@ from PIL import EpsImagePlugin, Image
 from test_runs import HISTORY, RECIPE, answers_of, checkpoint_of, write
 
 from fmnist_lib import ROOT, UserError
+from fmnist_lib.commands import line as command_line
 from fmnist_lib.commands import predict, reference, report, runs, verify
 from fmnist_lib.commands.line import main
 from fmnist_lib.press import figures, render, typeset
@@ -86,10 +87,10 @@ def test_a_picture_of_any_named_format_is_read_whatever_its_name(tmp_path, kind)
 
 def test_no_program_is_started_for_a_picture_of_another_format(tmp_path, monkeypatch):
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", pytest.fail)
-    refused(read, tmp_path, saved(Image.fromarray(GARMENT), "EPS"), said="cannot identify")
+    refused(read, tmp_path, saved(Image.fromarray(GARMENT), "EPS"), said="a.png is no picture")
     read(tmp_path, saved(GARMENT))
     for kind in ("PPM", "TGA", "PCX", "ICO", "JPEG2000", "DDS", "SGI"):
-        refused(read, tmp_path, saved(Image.fromarray(GARMENT), kind), said="cannot identify")
+        refused(read, tmp_path, saved(Image.fromarray(GARMENT), kind), said="a.png is no picture")
 
 
 def test_the_16_bits_of_a_png_are_scaled_by_their_range(tmp_path):
@@ -247,11 +248,24 @@ def test_a_full_disk_under_what_is_printed_is_told_in_two_lines():
 
 
 @posix
-def test_a_reader_of_the_output_that_goes_away_is_told_in_two_lines():
+@pytest.mark.parametrize(("typed", "unbuffered"), [("schema", ""), ("schema", "1"), ("--help", "")])
+def test_when_the_reader_of_the_output_has_gone_the_command_ends_in_silence_as_other_tools(typed, unbuffered):
     reading, writing = os.pipe()
     os.close(reading)
-    two_lines(subprocess.run([*MAIN, "schema"], stdout=writing, stderr=subprocess.PIPE), "Broken pipe")
+    buffered = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run([*MAIN, typed], stdout=writing, stderr=subprocess.PIPE, env=buffered)
     os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_a_pipe_between_processes_that_breaks_is_told(monkeypatch, capsys, handler):
+    def broken(_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(command_line, "run_schema", broken)
+    assert main(["schema"]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert "Broken pipe" in first and second.startswith("Fix: ")
 
 
 FULL = """

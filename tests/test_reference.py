@@ -611,7 +611,8 @@ def test_what_is_no_picture_is_refused(tmp_path, capsys):
     path = tmp_path / "picture.png"
     path.write_text("<html>")
     assert main(["predict", str(path)]) == 1
-    assert "cannot read" in (error := capsys.readouterr().err) and "\nFix: " in error
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"Error: {path} is no picture of a known format" and second.startswith("Fix: ")
 
 
 # The page

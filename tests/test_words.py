@@ -206,4 +206,4 @@ def test_a_plan_takes_the_seconds_of_an_image_times_its_images_and_epochs_over_t
     monkeypatch.setattr(protocol, "collect", lambda *_: protocol.Study(missing=missing))
     monkeypatch.setattr("fmnist_lib.workers.pool.cores", lambda: 2)
     row = plan._plan(ROOT / "params" / "quick.yaml", {"device": "cpu"}, rates)
-    assert row["about"] == "15 min" and row["to train, then retrain"] == 1  # 600 × 3 s on two cores
+    assert row["about"] == "15 min" and row["trainings missing"] == 1  # 600 × 3 s on two cores

@@ -2,13 +2,12 @@
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 from importlib.metadata import version
 
-from fmnist_lib import Stopped, UserError, short
-from fmnist_lib.commands.parser import Parser
+from fmnist_lib import UserError, short
+from fmnist_lib.commands.parser import Parser, told
 
 ABOUT = "Fashion-MNIST classifiers after R. Magallanes Saunders (2022): train, report, verify, predict."
 EXAMPLES = """examples:
@@ -53,7 +52,12 @@ def parser() -> Parser:
     reference = command("reference", run_reference, "run the paper's protocol into reports/reference, which is tracked")
     for one in (report, reference):
         one.add_argument(
-            "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="override a parameter"
+            "-p",
+            nargs=2,
+            action="append",
+            default=[],
+            metavar=("NAME", "VALUE"),
+            help="override a parameter, e.g. -p epochs 3",
         )
     for one in (report, verify, reference):
         one.add_argument("--cluster", default="", metavar="WHERE", help="train on local or tcp://host:port, by Dask")
@@ -67,32 +71,16 @@ def parser() -> Parser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; return 0, 1 after an error that has been explained, or 130 after an interruption."""
+    """Run one command; return 0, 1 after an error that is explained, 130 interrupted, 141 if nobody reads any more."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text
     try:
         options = parser().parse_args(arguments)
         options.run(options)
         sys.stdout.flush()  # here a full disk or a closed pipe shows
-    except UserError as error:
-        return _stopped(f"Error: {error}", 1)
-    except OSError as error:  # of a file, or of what is printed
-        fix = "see that all it writes to is there and has room, then run the same command again: what is done is kept"
-        return _stopped(f"Error: {UserError(f'{type(error).__name__}: {error}', fix)}", 1)
-    except KeyboardInterrupt:
-        return _stopped(str(Stopped()), 130)
+    except (UserError, OSError, KeyboardInterrupt) as error:
+        return told(error)
     return 0
-
-
-def _stopped(message: str, code: int) -> int:
-    """Say on stderr why the command ends, and return its code; what cannot be printed any more is dropped."""
-    with contextlib.suppress(OSError):
-        print(message, file=sys.stderr, flush=True)
-    try:
-        sys.stdout.flush()
-    except OSError:  # else Python tries once more, and says so
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
 
 
 def run_report(options):
@@ -102,8 +90,9 @@ def run_report(options):
     values = plan.given(options)
     if options.file is None:
         table = plan.plans(values).to_string(index=False)
-        print("Nothing was done. What there is to make, what of it is to be trained, and how long that takes if these\n"
-              "cores are as fast as reports/reference's, in bf16 (it is measured before it begins):\n")  # fmt: skip
+        print("Nothing was done. What there is to make, how many trainings it lacks, and about how long these take if\n"
+              "these cores are as fast as reports/reference's, in bf16 (it is measured before it begins). The best of\n"
+              "a search are retrained after it: until they are known, these trainings are not counted.\n")  # fmt: skip
         print(table)
         return
     folder = report.make(plan.reports_file(options.file), values)

@@ -23,8 +23,9 @@ def params_file(name: str) -> Path:
     if own.is_file():
         return own
     names = [path.stem for path in named()]
-    fix = f"{near(name, names)}give one of {', '.join(names)}, or the path of a YAML file"
-    raise UserError(f"there is no params file {name}", fix)
+    fix = f"{near(given.stem, names)}give one of {', '.join(names)}, or the path of a YAML file"
+    place = "" if given.is_absolute() else f" in {Path.cwd()}"
+    raise UserError(f"there is no params file {name}{place}", fix)
 
 
 def reports_file(name: str) -> Path:
@@ -91,8 +92,8 @@ def _plan(path: Path, values: dict, rates: "pd.Series") -> dict:
     seconds = sum(rates.get(r.model, rates.max()) * r.train_images * r.epochs for r in missing) / cores()
     what = f"{values['epochs']} epochs of {values['train_images']:,} images"
     row = {"command": f"fmnist report {path.stem}", "each": what, "seeds": len(values["seed"])}
-    told = "–" if math.isnan(seconds) else lasting(seconds)
-    return row | {"to train, then retrain": len(missing), "about": told}
+    told = "–" if math.isnan(seconds) else "< 1 min" if missing and seconds < 60 else lasting(seconds)
+    return row | {"trainings missing": len(missing), "about": told}
 
 
 def given(options) -> dict[str, str]:

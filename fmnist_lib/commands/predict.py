@@ -24,7 +24,7 @@ def picture(path: Path, invert: bool = False) -> Tensor:
     Colours become grey, what is transparent background, and another size is fitted into 28×28 whole. Set ``invert``
     where the background is light. Raises UserError for what is no picture of these formats, sizes and kinds of numbers.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings(action="ignore"):
@@ -33,7 +33,9 @@ def picture(path: Path, invert: bool = False) -> Tensor:
         raise UserError(f"there is no file {path}", f"name a picture that is there, {', '.join(FORMATS)}") from error
     except Exception as error:  # in whatever way foreign bytes break a decoder
         fix = f"give it in 8 bits a colour, as {', '.join(FORMATS)}, of at most {PIXELS // 10**6} megapixels"
-        raise UserError(f"cannot read {path} as a picture: {short(error)}", fix) from error
+        unknown = isinstance(error, UnidentifiedImageError)  # whose words name an object in memory
+        said = "is no picture of a known format" if unknown else f"cannot be read as a picture: {short(error)}"
+        raise UserError(f"{path} {said}", fix) from error
     background = Image.new("RGBA", colours.size, "white" if invert else "black")
     grey = Image.alpha_composite(background, colours).convert("L")
     fitted = ImageOps.pad(ImageOps.invert(grey) if invert else grey, (28, 28))

@@ -122,6 +122,8 @@ def notebook(folder: Path, name: str = "report"):
         return nb
     except (*record.UNREADABLE, nbformat.ValidationError) as error:
         cause = f"{path} is no notebook of a report ({type(error).__name__}: {short(error)})"
+        if name == "report" and isinstance(error, FileNotFoundError | NotADirectoryError):
+            cause = f"there is no report in {folder}: {path.name} is missing"
         raise UserError(cause, "name the folder of a report, such as reports/reference") from error
 
 

@@ -134,8 +134,10 @@ def execute(name: str, values: dict, target: Path):
         cause, _, fix = error.evalue.partition("\nFix: ")
         raise UserError(f"notebooks/{name}.ipynb: {error.ename}: {cause}", fix or f"mend it and {again}") from error
     except RuntimeError as error:  # it ended, or never answered
-        cause = f"notebooks/{name}.ipynb: its kernel died, perhaps for want of memory ({short(error)})"
-        raise UserError(cause, again) from error
+        silent = "respond" in str(error)
+        what = "never answered" if silent else "died, perhaps for want of memory"
+        fix = "see that a program can reach another at 127.0.0.1 and the machine is not too busy, then " * silent
+        raise UserError(f"notebooks/{name}.ipynb: its kernel {what} ({short(error)})", fix + again) from error
     executed.metadata["fmnist"] = {"file": target.name}
     for label, text in carried(executed):
         write_file(target.parent / DATA / f"{label}.csv", text.encode())

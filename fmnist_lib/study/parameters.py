@@ -101,6 +101,7 @@ PARAMETERS |= {
 }
 NAMES = tuple(sorted(PARAMETERS))
 CROSSED = ("k", "n", "p", "seed", "lrs", "optimizers", "activations", "search_seeds")  # each with each
+LINES = "write one `name: value` a line, as in params/quick.yaml"
 MOST = 10_000  # trainings of one sweep, for a typo in a list is soon a million
 
 
@@ -118,9 +119,9 @@ def check(values: dict) -> dict:
 
 
 def known(name: str):
-    """Raise UserError with the nearest and all valid names unless some notebook has this parameter."""
+    """Raise UserError with the nearest name, and where all are, unless some notebook has this parameter."""
     if name not in NAMES:
-        fix = f"{near(name, NAMES)}the parameters are {', '.join(NAMES)}"
+        fix = f"{near(name, NAMES)}see the top of each notebook, or params/schema.json for all"
         raise UserError(f"unknown parameter {short(repr(name))}", fix)
 
 
@@ -143,9 +144,13 @@ def _parsed(name: str, value):
     if PARAMETERS[name].rule.text or not isinstance(value, str):
         return value
     try:
-        return plain_yaml.load(value)
+        read = plain_yaml.load(value)
     except yaml.YAMLError:
-        return value
+        read = value
+    if PARAMETERS[name].several and isinstance(read, str) and re.search(r"^\s*\[|\]\s*$", read):
+        fix = f'write the list of {name} as "[0, 1]", with commas between the values and both brackets'
+        raise UserError(f"{name} = {short(repr(value))} (str) is no list that can be read", fix)
+    return read
 
 
 def _one(name: str, value):
@@ -164,14 +169,10 @@ def read_file(path: Path) -> dict:
     try:
         values = plain_yaml.load(files.read_file(Path(path), 4 * plain_yaml.MOST).decode())
     except (OSError, yaml.YAMLError, ValueError) as error:
-        fix = (
-            "write one `name: value` a line, as in params/quick.yaml"
-            if Path(path).is_file()
-            else "give params/quick.yaml"
-        )
+        fix = LINES if Path(path).is_file() else "give params/quick.yaml"
         raise UserError(f"cannot read {path}: {short(error)}", fix) from error
     if not isinstance(values, dict):
-        raise UserError(f"{path} holds no parameters", "write one `name: value` a line, as in params/quick.yaml")
+        raise UserError(f"{path} holds no parameters", LINES)
     return values
 
 
