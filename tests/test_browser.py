@@ -4,11 +4,14 @@ import io
 import shutil
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from test_render import curve, html, markdown, notebook, shown
 
+from fmnist_lib.press import diagrams
 from fmnist_lib.press.display import Table
+from fmnist_lib.press.drawing import svg
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = (
@@ -117,6 +120,19 @@ def test_a_dark_page_is_as_dark_as_its_figures(browser, article):
     photo = plt.imread(io.BytesIO(page.screenshot()))
     inside, beside = (photo[int(box["y"]) + 3, int(box["x"]) + dx, :3] for dx in (3, -9))
     assert inside.max() < 0.2 and inside.tolist() == beside.tolist()
+    page.close()
+
+
+def test_on_a_dark_page_feature_maps_keep_their_light_and_a_garment_does_not(browser):
+    stages = [np.pad([[[1.0]]], ((0, 0), (0, side - 1), (0, side - 1))) for side in (28, 28, 14)]
+    ax = plt.subplots(figsize=(7, 3.4))[1]
+    drawn = svg(diagrams.conv_layer(ax, np.zeros((28, 28)), *stages, channels=[0]).figure, "")
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    page.set_content(drawn.partition("?>")[2])
+    photo = plt.imread(io.BytesIO(page.screenshot()))
+    boxes = [image.bounding_box() for image in page.locator("image").all()]
+    tones = [photo[int(b["y"] + b["height"] / 2), int(b["x"] + b["width"] / 2), :3].mean() for b in boxes]
+    assert len(tones) == 4 and tones[0] < 0.2 and min(tones[1:]) > 0.8  # white on paper, all four
     page.close()
 
 
