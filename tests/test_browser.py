@@ -128,6 +128,7 @@ def test_on_a_dark_page_feature_maps_keep_their_light_and_a_garment_does_not(bro
     ax = plt.subplots(figsize=(7, 3.4))[1]
     drawn = svg(diagrams.conv_layer(ax, np.zeros((28, 28)), *stages, channels=[0]).figure, "")
     page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="dark")
+    plt.close(ax.figure)
     page.set_content(drawn.partition("?>")[2])
     photo = plt.imread(io.BytesIO(page.screenshot()))
     boxes = [image.bounding_box() for image in page.locator("image").all()]
