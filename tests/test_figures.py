@@ -306,6 +306,13 @@ def test_beside_the_paper_stand_ours_its_interval_and_every_seed_each_in_its_row
     assert names["the paper"].get_marker() == "x" and names["ours, 95 % interval"].get_marker() == "o"
 
 
+def test_of_one_seed_alone_no_dot_repeats_the_mean():
+    frame = scores(MODELS).assign(each=lambda f: [[value] for value in f["ours"]])
+    drawn = figures.against_paper(axes(7, 3.6), frame)
+    assert not drawn.collections
+    assert [text.get_text() for text in drawn.get_legend().get_texts()] == ["ours, 95 % interval", "the paper"]
+
+
 def named(axis):
     """Return where each name of an axis stands."""
     return dict(zip((text.get_text() for text in axis.get_ticklabels()), axis.get_ticklocs(), strict=True))

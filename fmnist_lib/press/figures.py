@@ -180,7 +180,7 @@ def against_paper(ax, frame):
         hue, each = colour(row["model"]), row.get("each", [])
         ax.plot([row["low"], row["high"]], [y, y], "-", color=hue)
         ax.plot(row["ours"], y, **look(row["model"]) | {"linestyle": ""})
-        if len(each):
+        if len(each) > 1:  # one alone is the mean
             shown[tr("each seed")] = ax.scatter(each, [y + 0.3] * len(each), 4, hue, linewidths=0, alpha=0.7)
     (shown[tr("the paper")],) = ax.plot(frame["paper"], rows, "x", color=INK, markersize=5)
     ax.set(xlabel=tr("Accuracy (%)"), yticks=rows, yticklabels=frame["model"], ylim=(len(frame) - 0.4, -0.6))
