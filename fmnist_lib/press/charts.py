@@ -28,7 +28,10 @@ def overlaid(ax, histories, column="val_loss"):
 
 
 def front(ax, frame, x):
-    """Join the systems that none beats, cheapest first, by steps: what so much of ``x`` buys at the most."""
+    """Join the systems that none beats, cheapest first, by steps: what so much of ``x`` buys at the most.
+
+    Drawn first, no name lies over it.
+    """
     ax.plot(frame[x], frame["accuracy"], drawstyle="steps-post", color=GOLD, linewidth=2, alpha=0.4, zorder=0)
     return ax
 
