@@ -39,10 +39,14 @@ def look(model: str) -> dict:
     family = grid[1] if grid else next(filter(model.startswith, COLOURS), "")
     hue = COLOURS.get(family, NEUTRAL)
     if grid:
-        shades = LinearSegmentedColormap.from_list(family, ["white", hue, "black"])
-        hue = to_hex(shades(np.interp(math.log2(int(grid[2])), [6, 10], [0.2, 0.8])))
+        hue = shade(hue, np.interp(math.log2(int(grid[2])), [6, 10], [0.2, 0.8]))
     drawn = {"color": hue, "marker": MARKERS.get(family, "v"), "linestyle": "-"}
     return drawn | ({"markerfacecolor": "white", "linestyle": "--"} if grid and float(grid[3]) != 0.1 else {})
+
+
+def shade(hue: str, depth: float) -> str:
+    """Return a hue from white (0) over itself (0.5) to black (1)."""
+    return to_hex(LinearSegmentedColormap.from_list("", ["white", hue, "black"])(depth))
 
 
 def ticks() -> ScalarFormatter:
