@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 from torch.nn import functional as F
 
@@ -288,6 +289,43 @@ def test_accuracy_stands_at_its_own_cost_within_its_own_interval_under_its_own_n
         assert (dot.get_color(), dot.get_marker()) == (look["color"], look["marker"])
 
 
+CROWD = """CNN3-128-0.1 11.2 92.64, CNN3-128-0.25 21.4 92.93, CNN3-256-0.1 9.2 92.19, CNN3-256-0.25 17.3 92.78,
+CNN3-512-0.1 15.6 92.78, CNN3-512-0.25 14.4 92.64, CNN5-128-0.1 18.1 91.46, CNN5-128-0.25 20.9 91.4,
+CNN5-256-0.1 18.6 91.21, CNN5-256-0.25 18.6 91.45, CNN5-512-0.1 16.6 91.28, CNN5-512-0.25 22.7 92.03,
+CNN-Nahuel 19.2 92.62, ANN-Juan-0.1 2.5 89.91, ANN-Juan-0.25 2.6 89.96"""
+
+
+@pytest.mark.parametrize("height", [2.6, 3])
+def test_in_a_crowd_each_name_stands_near_its_point_and_hides_no_other(height):
+    frame = pd.DataFrame([row.split() for row in CROWD.split(",")], columns=["model", "cost", "accuracy"])
+    frame = frame.astype({"cost": float, "accuracy": float}).assign(
+        low=lambda f: f["accuracy"] - 0.5, high=lambda f: f["accuracy"] + 0.5
+    )
+    drawn = figures.accuracy_against(axes(7, height), frame, "cost")
+    drawn.figure.draw_without_rendering()
+    points = drawn.transData.transform(frame[["cost", "accuracy"]])
+    boxes = [text.get_window_extent() for text in drawn.texts if text.get_text()]
+    ways = [np.array([at, np.clip(at, box.min, box.max)]) for at, box in zip(points, boxes, strict=True)]
+    point = drawn.figure.dpi / 72
+    far = [np.hypot(*(end - start)) / point for start, end in ways]
+    assert max(far) < 40 and np.median(far) < 15, "points, from a point to its name"
+    for (i, box), (j, other) in itertools.permutations(enumerate(boxes), 2):
+        assert not box.overlaps(other) and not Path(ways[i]).intersects_bbox(other)
+        assert not Bbox([points[j]] * 2).padded(3 * point).overlaps(box)
+        one = np.hypot(*(points[i] - points[j])) < 9 * point  # to the eye
+        assert one or not Path(ways[i]).intersects_bbox(Bbox([points[j]] * 2).padded(2 * point))
+
+
+def test_no_name_lies_over_the_front_that_is_drawn_first():
+    frame = scores(["ANN-Juan", "CNN3-512-0.1"]).assign(accuracy=[90.0, 92.0], seconds=[1.0, 9.0])
+    frame = frame.assign(low=frame["accuracy"] - 0.1, high=frame["accuracy"] + 0.1)
+    drawn = figures.accuracy_against(charts.front(axes(7, 3), frame, "seconds"), frame, "seconds")
+    drawn.figure.draw_without_rendering()
+    front = Path(drawn.transData.transform([[1, 90], [9, 90], [9, 92]]))
+    boxes = [text.get_window_extent() for text in drawn.texts if text.get_text()]
+    assert len(boxes) == 2 and not any(front.intersects_bbox(box, filled=False) for box in boxes)
+
+
 def test_beside_the_paper_stand_ours_its_interval_and_every_seed_each_in_its_row():
     frame = scores(MODELS).assign(high=lambda f: f["ours"] + 0.4)
     drawn = figures.against_paper(axes(7, 3.6), frame)
@@ -304,6 +342,13 @@ def test_beside_the_paper_stand_ours_its_interval_and_every_seed_each_in_its_row
         zip((t.get_text() for t in drawn.get_legend().get_texts()), drawn.get_legend().legend_handles, strict=True)
     )
     assert names["the paper"].get_marker() == "x" and names["ours, 95 % interval"].get_marker() == "o"
+
+
+def test_of_one_seed_alone_no_dot_repeats_the_mean():
+    frame = scores(MODELS).assign(each=lambda f: [[value] for value in f["ours"]])
+    drawn = figures.against_paper(axes(7, 3.6), frame)
+    assert not drawn.collections
+    assert [text.get_text() for text in drawn.get_legend().get_texts()] == ["ours, 95 % interval", "the paper"]
 
 
 def named(axis):

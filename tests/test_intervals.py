@@ -77,6 +77,16 @@ def lines(ax):
     return [line.get_xydata().tolist() for line in ax.lines]
 
 
+@pytest.mark.parametrize("reach", [0.3, 2, 5.1, 9])
+def test_the_ticks_of_a_forest_are_round(reach):
+    row = {"model": "CNN3-512-0.1", "paper": 89 + reach, "mean": 89.4, "low": 89.2, "high": 89.6}
+    drawn = intervals.forest(
+        plt.subplots()[1], pd.DataFrame([row | {"least": 89.0, "most": 89 + reach, "each": [89.1, 89.5]}])
+    )
+    steps = np.diff(drawn.get_xticks())
+    assert len(steps) and min(abs(steps[0] / step - 1) for step in (0.05, 0.1, 0.2, 0.5, 1, 2)) < 1e-6
+
+
 def test_the_thick_line_of_a_forest_is_the_means_interval_and_the_thin_one_is_that_of_one_more_run():
     ends = {"low": [91.7, 91.9], "high": [92.7, 92.6], "least": [91.0, 91.5], "most": [93.0, 93.5]}
     frame = pd.DataFrame({"model": ["CNN3-512-0.1", "CNN-Nahuel"], "paper": 92.0, "mean": [92.2, 92.3], **ends})

@@ -267,8 +267,20 @@ def test_of_many_columns_none_overlaps_the_next_though_one_wraps():
 
 def test_no_line_begins_with_a_percent_sign():
     said = " ".join(f"{'so' * (n % 7)} {n / 7:.1f} %" for n in range(300))
-    lines = "\n".join(pages(notebook(markdown(said)))).splitlines()
-    assert sum("%" in line for line in lines) > 40 and not [line for line in lines if line.strip().startswith("%")]
+    celled = Table(
+        pd.DataFrame({"name": ["a", "b"], "said": [said[:2000], said[2000:]]}), "tab-s", "Shares.", wide=True
+    )
+    lines = "\n".join(pages(notebook(markdown(said), shown(celled)))).splitlines()
+    assert sum("%" in line for line in lines) > 60 and not [line for line in lines if line.strip().startswith("%")]
+
+
+def test_a_number_and_its_unit_do_not_part_and_code_is_left_as_it_is():
+    said = "Of 95 % in 2 s, of **4.5 %**, of 3\nMB, of 2 sons, of `5 %` and $6\\ %$."
+    captioned = Figure(plt.figure(), "fig-u", "With its 95 % interval.", "A line at 95 %.")
+    text = html(notebook(markdown(said), shown(captioned))).get_text()
+    assert all(
+        kept in text for kept in ("95\xa0%", "2\xa0s,", "4.5\xa0%", "3\xa0MB", "2 sons", "5 %", "95\xa0% interval")
+    )
 
 
 def test_a_list_of_code_is_set_ragged_and_keeps_its_references():

@@ -41,7 +41,7 @@ def test_the_confusion_counts_the_class_by_rows_and_what_it_was_taken_for_by_col
     counts[3, 7] = 5  # dresses taken for sneakers
     data, _ = cell(
         "report", "compare.confusion(answered)", shown=True, answered=counts, compare=compare,
-        data=SimpleNamespace(CLASSES=list("abcdefghij")), figures=SimpleNamespace(confusion=silent),
+        data=SimpleNamespace(CLASSES=list("abcdefghij")), figures=SimpleNamespace(confusion=silent, SINGLE=3.4),
         named=silent, Figure=lambda *_, data, **__: data,
     )  # fmt: skip
     assert data.loc["d", "h"] == 5 and data.index.name == "true"
@@ -166,6 +166,16 @@ def test_each_of_two_runs_has_its_own_number_of_images_that_it_alone_knows():
     a, b = (SimpleNamespace(answers=lambda r=r: pd.DataFrame({"predicted": r, "label": 1})) for r in right)
     _, names = cell("explore", "mcnemar", a=a, b=b, stats=stats)
     assert (names["only_a"], names["only_b"]) == (2, 1)
+
+
+def test_each_network_is_a_row_of_what_it_sees_in_a_picture():
+    says = {"a": [("Bag", 0.1), ("Coat", 0.9)], "b": [("Bag", 0.7), ("Coat", 0.3)]}
+    runs = {name: SimpleNamespace(folder=SimpleNamespace(name=name), has_weights=True) for name in says}
+    predict = SimpleNamespace(classify=lambda run, _: [says[run.folder.name]])
+    _, names = cell("explore", "predict.classify", runs=runs, predict=predict, image=None)
+    table, _ = cell("explore", "tab-picture", said=names["said"])
+    assert table.given.to_dict("index") == {"a": {"Coat": 0.9, "Bag": 0.1}, "b": {"Coat": 0.3, "Bag": 0.7}}
+    assert list(table.given.columns) == ["Coat", "Bag"]  # the first network's likeliest first
 
 
 def test_folds_of_a_reduced_protocol_get_no_verdict():

@@ -10,10 +10,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from scipy.stats import binomtest
 
 from fmnist_lib.commands.reference import FOLDER
-from fmnist_lib.press import charts
+from fmnist_lib.press import charts, figures
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
@@ -68,4 +69,24 @@ def test_curves_lie_over_one_another_each_with_its_best_epoch_marked():
     drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines]
     assert drawn[0::2] == [(list(run.history["epoch"]), list(run.history["train_loss"])) for run in runs]
     assert drawn[1::2] == [([run.best_epoch], [run.best["train_loss"]]) for run in runs]
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    "names", [["CNN3-512-0.1-s0", "CNN3-512-0.1-s1", "CNN3-256-0.1-s0"], ["CNN3-512-0.1", "ANN-Juan"]]
+)
+def test_no_curve_is_taken_for_that_of_another_run_of_its_model(names):
+    history = pd.DataFrame({"epoch": [1, 2, 3], "val_loss": [0.3, 0.2, 0.4]})
+    ax = charts.overlaid(plt.subplots()[1], dict.fromkeys(names, history))
+    lines, stars = ax.lines[0::2], ax.lines[1::2]
+    if len(names) == 3:
+        assert len({line.get_linestyle() for line in lines}) == len({star.get_marker() for star in stars}) == 3
+        tones = sorted(sum(to_rgb(line.get_color())) for line in lines)
+        assert min(np.diff(tones)) > 0.5
+    else:
+        assert [line.get_color() for line in lines] == [figures.colour(name) for name in names]
+    named = zip(ax.get_legend().get_texts(), ax.get_legend().legend_handles, lines, stars, names, strict=True)
+    for text, handle, line, star, name in named:
+        assert text.get_text() == name and handle.get_color() == line.get_color() == star.get_color()
+        assert handle.get_marker() == star.get_marker() and handle.get_linestyle() == line.get_linestyle()
     plt.close("all")

@@ -2,33 +2,44 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
-from fmnist_lib.press.figures import ABOVE, COLOURS, FAINT, GOLD, INK, NEUTRAL, look, ticks
+from fmnist_lib.press.figures import ABOVE, COLOURS, FAINT, GOLD, INK, NEUTRAL, colour, look, shade, ticks
 from fmnist_lib.press.language import tr
 
 CURVES = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_accuracy": "Validation accuracy"}
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
+MARKS = "osD^vP"
 
 
 def overlaid(ax, histories, column="val_loss"):
     """Lay the curves of several runs over one another, the best epoch of each marked.
 
-    ``histories`` are frames by the run's name, which begins with its model's and so gives the colour; ``column`` is
-    train_loss, val_loss [nats] or val_accuracy [0-1].
+    ``histories`` are frames by the run's name, which begins with its model's and so gives the hue; of one hue they go
+    from light to dark. ``column`` is train_loss, val_loss [nats] or val_accuracy [0-1].
     """
-    for name, history in histories.items():
-        drawn = look(name)
-        ax.plot(history["epoch"], history[column], drawn["linestyle"], color=drawn["color"], label=name)
+    hues = [next((hue for family, hue in COLOURS.items() if name.startswith(family)), NEUTRAL) for name in histories]
+    handles = []
+    for i, (name, history) in enumerate(histories.items()):
+        place, alike = hues[:i].count(hues[i]), hues.count(hues[i])
+        hue = shade(hues[i], 0.25 + 0.7 * place / (alike - 1)) if alike > 1 else colour(name)
+        drawn = {"color": hue, "linestyle": DASHES[place % len(DASHES)], "marker": MARKS[place % len(MARKS)]}
+        handles.append(Line2D([], [], label=name, **drawn))
+        ax.plot(history["epoch"], history[column], linewidth=1, **drawn | {"marker": ""})
         if history["val_loss"].notna().any():
             best = history.loc[history["val_loss"].idxmin()]
-            ax.plot(best["epoch"], best[column], **drawn | {"linestyle": ""})
+            ax.plot(best["epoch"], best[column], markersize=7, markeredgecolor=INK, zorder=3, **drawn)
     ax.set(xlabel=tr("Epoch"), ylabel=tr(CURVES[column]))
     ax.yaxis.set_major_formatter(ticks())
-    ax.legend(ncols=2, **ABOVE)
+    ax.legend(handles=handles, ncols=2, **ABOVE)
     return ax
 
 
 def front(ax, frame, x):
-    """Join the systems that none beats, cheapest first, by steps: what so much of ``x`` buys at the most."""
+    """Join the systems that none beats, cheapest first, by steps: what so much of ``x`` buys at the most.
+
+    Drawn first, no name lies over it.
+    """
     ax.plot(frame[x], frame["accuracy"], drawstyle="steps-post", color=GOLD, linewidth=2, alpha=0.4, zorder=0)
     return ax
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from numpy.lib.stride_tricks import sliding_window_view
 
+from fmnist_lib.press.drawing import HUED
 from fmnist_lib.press.language import tr
 
 INK, LINE = "#222222", "#888888"
@@ -122,7 +123,7 @@ def conv_layer(ax, image, convolved, activated, pooled, channels=(0, 1, 2)):
         limit, x = np.abs(stage).max(), side * (0.5 + 2 * column)
         caption(ax, x, -1, tr(name), stage.shape)
         for y, channel in zip(centres, channels, strict=True):
-            picture(ax, stage[channel], x, y, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            picture(ax, stage[channel], x, y, cmap="RdBu_r", vmin=-limit, vmax=limit, gid=f"{HUED}-{column}-{channel}")
             arrow(ax, (x - 1.47 * side, y if column > 1 else centres.mean()), (x - 0.53 * side, y))
     for y, channel in zip(centres, channels, strict=True):
         ax.text(x + 0.55 * side, y, tr("channel {}").format(channel), va="center")

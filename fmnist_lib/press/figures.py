@@ -12,17 +12,15 @@ import seaborn as sns
 from babel.numbers import get_decimal_symbol
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-from matplotlib.transforms import Bbox
 
 from fmnist_lib.press.language import current, number, tr
+from fmnist_lib.press.naming import name_points
 
 SINGLE, DOUBLE = 3.4, 7.0  # inches: the width of one column of the report, and of both
 INK, FAINT, GOLD, NEUTRAL = "#222222", "#bbbbbb", "#E69F00", "#666666"
 COLOURS = {"CNN3": "#0072B2", "CNN5": "#D55E00", "CNN-Nahuel": "#009E73", "ANN-Juan": "#AA4499"}
 MARKERS = {"CNN3": "o", "CNN5": "s", "CNN-Nahuel": "D", "ANN-Juan": "^"}
 ABOVE = {"loc": "lower right", "bbox_to_anchor": (1, 1), "alignment": "left"}  # a legend there hides nothing
-OFFSETS = [(side * dx, dy) for dx in (6, 14, 26, 50, 90) for side in (1, -1) for dy in range(-96, 97, 6)]
-OFFSETS.sort(key=lambda at: math.hypot(*at) + 40 * (at[1] < 0))  # of a name, in points: near, rather outwards
 
 
 def use_style():
@@ -41,10 +39,14 @@ def look(model: str) -> dict:
     family = grid[1] if grid else next(filter(model.startswith, COLOURS), "")
     hue = COLOURS.get(family, NEUTRAL)
     if grid:
-        shades = LinearSegmentedColormap.from_list(family, ["white", hue, "black"])
-        hue = to_hex(shades(np.interp(math.log2(int(grid[2])), [6, 10], [0.2, 0.8])))
+        hue = shade(hue, np.interp(math.log2(int(grid[2])), [6, 10], [0.2, 0.8]))
     drawn = {"color": hue, "marker": MARKERS.get(family, "v"), "linestyle": "-"}
     return drawn | ({"markerfacecolor": "white", "linestyle": "--"} if grid and float(grid[3]) != 0.1 else {})
+
+
+def shade(hue: str, depth: float) -> str:
+    """Return a hue from white (0) over itself (0.5) to black (1)."""
+    return to_hex(LinearSegmentedColormap.from_list("", ["white", hue, "black"])(depth))
 
 
 def ticks() -> ScalarFormatter:
@@ -146,27 +148,7 @@ def accuracy_against(ax, frame, x, label=None):
     for axis in ax.xaxis, ax.yaxis:
         axis.set_major_formatter(ticks())
     ax.set(xlabel=label or x, ylabel=tr("Accuracy (%)"), ymargin=0.2)
-    return name_points(ax, frame, x)
-
-
-def name_points(ax, frame, x):
-    """Write each model's name as near its point as it goes without covering an interval or another name."""
-    figure, middle = ax.get_figure(root=True), frame["accuracy"].median()
-    figure.draw_without_rendering()  # settles the layout, and so where the points lie
-    ends, unit = (ax.transData.transform(frame[[x, end]]) for end in ("low", "high")), figure.dpi / 72
-    taken = [Bbox(pair).padded(4 * unit) for pair in zip(*ends, strict=True)]
-    for model, *point in frame[["model", x, "accuracy"]].itertuples(index=False):
-        name = ax.annotate(model, point, (0, 0), textcoords="offset points", va="center")
-        here, outwards = name.get_window_extent(), 1 if point[1] >= middle else -1
-        for dx, dy in OFFSETS:
-            box = here.translated(unit * dx - here.width * (dx < 0), unit * dy * outwards)
-            if not box.count_overlaps(taken) and Bbox.union([box, ax.bbox]).bounds == ax.bbox.bounds:
-                break
-        name.set(position=(dx, dy * outwards), ha="left" if dx > 0 else "right")
-        line = {"arrowstyle": "-", "color": colour(model), "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
-        ax.annotate("", point, name.get_position(), textcoords="offset points", arrowprops=line, zorder=0)
-        taken.append(box)
-    return ax
+    return name_points(ax, frame["model"], frame[[x, "accuracy"]].to_numpy(), frame["model"].map(colour))
 
 
 def against_paper(ax, frame):
@@ -180,7 +162,7 @@ def against_paper(ax, frame):
         hue, each = colour(row["model"]), row.get("each", [])
         ax.plot([row["low"], row["high"]], [y, y], "-", color=hue)
         ax.plot(row["ours"], y, **look(row["model"]) | {"linestyle": ""})
-        if len(each):
+        if len(each) > 1:  # one alone is the mean
             shown[tr("each seed")] = ax.scatter(each, [y + 0.3] * len(each), 4, hue, linewidths=0, alpha=0.7)
     (shown[tr("the paper")],) = ax.plot(frame["paper"], rows, "x", color=INK, markersize=5)
     ax.set(xlabel=tr("Accuracy (%)"), yticks=rows, yticklabels=frame["model"], ylim=(len(frame) - 0.4, -0.6))

@@ -140,6 +140,6 @@ def _rows(ax, names):
     """Name the rows, the first at the top."""
     ax.set(yticks=np.arange(len(names)), yticklabels=list(names), ylim=(len(names) - 0.45, -0.55))
     ax.xaxis.set_major_formatter(ticks())
-    ax.xaxis.set_major_locator(MaxNLocator(8))
+    ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
     ax.grid(axis="y")
     return ax

@@ -26,6 +26,8 @@ WRITERS = {"html5": ("html5", "--mathml"), "typst": ("typst", "--shift-heading-l
 PROSE = ("text", "caption", "note", "alt", "source")  # the fields of a block that hold Markdown
 SECONDS, MEMORY = 60, "-M2g"  # of pandoc, which takes a second and 200 MB for the whole report
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+# In pandoc's tree, what is between a number and its unit
+PARTED = r'(?<=\d)"\},\{"t":"(?:Space|SoftBreak)"\},\{"t":"Str","c":"(?=%|(?:[µm]?s|min|[kMGT]i?B|teraflop)\b)'
 BREAK = "\x1e"  # ASCII's record separator, between pieces on their way through pandoc
 
 
@@ -37,7 +39,8 @@ def typeset(article: dict, to: str) -> dict:
     front = [article[name] for name in ("title", "byline", *PLACES)]
     pieces = [(block, name) for block in (*front, *article["blocks"]) for name in PROSE if block.get(name)]
     cells = [new_markdown_cell(block[name].replace(BREAK, "")) for block, name in pieces]
-    tree = json.loads(_pandoc(writes(new_notebook(cells=cells)), MARKDOWN, "json"))
+    read = _pandoc(writes(new_notebook(cells=cells)), MARKDOWN, "json")
+    tree = json.loads(re.sub(PARTED, "\u00a0", read))
     resolve, content = _Resolver(article["labels"], article["words"]), []
     for (block, name), cell in zip(pieces, tree["blocks"], strict=True):
         part = cell["c"][1]
