@@ -234,6 +234,22 @@ def test_a_column_s_table_has_its_caption_above_it_wherever_the_column_ends():
     assert [n for n in range(24) if places[f"Rows{n}."] != places[f"M{n}R0."]] == []
 
 
+def test_a_column_s_table_breaks_only_if_it_is_long():
+    cells, lengths = [], [*[20] * 10, 190]
+    for n, length in enumerate(lengths):
+        rows = pd.DataFrame({"model": [f"T{n}R{i}." for i in range(length)], "n": range(length)})
+        cells += [markdown("word " * 70 * (n % 4 + 1)), shown(Table(rows, f"tab-{n}", "Rows."))]
+    pdf, places = ArticlePDFExporter().from_notebook_node(notebook(*cells))[0], {}
+    for sheet, page in enumerate(PdfReader(BytesIO(pdf)).pages):
+
+        def note(text, cm, tm, *_, sheet=sheet):
+            for table in re.findall(r"T(\d+)R\d+\.", text):
+                places.setdefault(int(table), set()).add((sheet, (tm[4] or cm[4]) > 105 / 25.4 * 72))
+
+        page.extract_text(visitor_text=note)
+    assert [len(places[n]) for n in range(10)] == [1] * 10 and len(places[10]) > 2
+
+
 def test_what_floats_comes_before_the_next_section():
     cells = [shown(curve(f"fig-{n}", wide=True)) for n in range(9)]
     text = pages(notebook(*cells, markdown("## Later\n\nIts text.")))
