@@ -346,10 +346,10 @@ def test_readings_are_ordered_and_told_by_what_they_are_better_by_on_numbers_tha
     message, values = conclusions.readings(scored, 7)
     better = scored.loc["training_mode", "log_likelihood"] - scored.loc["training_mode", "default_log_likelihood"]
     assert 1 < better < 100 and message.format(**values) == (
-        "Of 2 readings weighed beside the default, of 17, the one of highest likelihood, picked for it, is: tested in "
-        "training mode. Of the 3 numbers of the paper whose networks were trained or tested so 3 lie where one more "
-        f"run should, under the default 0; their log-likelihood is {better:+.1f} against the default's, which is the "
-        "higher below 0 (n = 7 seeds)."
+        "2 of 17 readings are weighed beside the default. The likeliest of them, and picked for that, is: tested in "
+        "training mode. Of the 3 numbers of the paper whose networks were trained or tested so, 3 lie where one more "
+        "run should, and 0 under the default; the gain in log-likelihood over the default is "
+        f"{better:+.1f} (n = 7 seeds)."
     )
 
 

@@ -34,10 +34,10 @@ UNJUDGED = (
     "are effects and no verdict."
 )
 LIKELIEST = (
-    "Of {others} readings weighed beside the default, of {known}, the one of highest likelihood, picked for it, is: "
-    "{words}. Of the {numbers} numbers of the paper whose networks were trained or tested so {inside} lie where one "
-    "more run should, under the default {default_inside}; their log-likelihood is {better:+.1f} against the default's, "
-    "which is the higher below 0 (n = {n} seeds)."
+    "{others} of {known} readings are weighed beside the default. The likeliest of them, and picked for that, is: "
+    "{words}. Of the {numbers} numbers of the paper whose networks were trained or tested so, {inside} lie where one "
+    "more run should, and {default_inside} under the default; the gain in log-likelihood over the default is "
+    "{better:+.1f} (n = {n} seeds)."
 )
 UNWEIGHED = "Without several seeds, of the default and of another reading, none can be called likelier."
 FOLDED = (
