@@ -136,7 +136,7 @@ def test_the_likeliest_reading_is_told_with_the_seeds_that_were_asked_for(run, m
     monkeypatch.setattr(weighing, "conduct", lambda *_: made)
     outputs = run("readings", reading=["training_mode"], seed=[11, 12, 13])
     own = weighing.score(weighing.weigh(made)).loc["training_mode", "better"]
-    assert f"{own:+.1f} against the default's, which is the higher below 0 (n = 3 seeds)" in text_of(outputs)
+    assert f"over the default is {own:+.1f} (n = 3 seeds)" in text_of(outputs)
 
 
 # Of one seed
