@@ -1,6 +1,7 @@
 """Write names beside points, as near as goes without hiding another name, a point or a line."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from matplotlib.cbook import STEP_LOOKUP_MAP
@@ -56,18 +57,21 @@ def _nearest(at, size, unit, room, own, taken) -> tuple[Bbox, Path]:
             low = at + way * (size / 2 + gap * unit) - size / 2
             box = Bbox([low, low + size])
             lead = Path([at, np.clip(at, box.min, box.max)])
-            cost = gap + _cost(box, lead, room, own, *taken)
-            if cost < least:
+            cost = gap
+            for more in _costs(box, lead, room, own, *taken):
+                cost += more
+                if cost >= least:
+                    break
+            else:
                 best, least = (box, lead), cost
     return best
 
 
-def _cost(box, lead, room, own, blocks, lines, leads) -> float:
-    """Return what a place costs, beyond its distance."""
-    hidden = box.padded(own.width / 3, 0).count_overlaps(blocks) + sum(line.intersects_bbox(box) for line in leads)
-    hidden += (Bbox.union([box, room]).bounds != room.bounds) + sum(
-        lead.intersects_bbox(block) for block in blocks if block is not own
-    )
-    over = sum(width * line.intersects_bbox(box, filled=False) for line, width in lines)
-    across = sum(lead.intersects_path(line, filled=False) for line in [*(line for line, _ in lines), *leads])
-    return HIDDEN * hidden + OVER * over + ACROSS * across
+def _costs(box, lead, room, own, blocks, lines, leads) -> Iterator[float]:
+    """Yield what a place costs beyond its distance, what is quick to tell and weighs most first."""
+    yield HIDDEN * (Bbox.union([box, room]).bounds != room.bounds)
+    yield HIDDEN * box.padded(own.width / 3, 0).count_overlaps(blocks)
+    yield HIDDEN * sum(line.intersects_bbox(box) for line in leads)
+    yield HIDDEN * sum(lead.intersects_bbox(block) for block in blocks if block is not own)
+    yield OVER * sum(width * line.intersects_bbox(box, filled=False) for line, width in lines)
+    yield ACROSS * sum(lead.intersects_path(line, filled=False) for line in [*(line for line, _ in lines), *leads])
