@@ -26,6 +26,7 @@ from fmnist_lib.study import (
     sections,
     strategies,
     weighing,
+    wishes,
 )
 from fmnist_lib.study import tables as tables_of
 
@@ -45,9 +46,11 @@ REASONS |= {"{} of {} seeds", "not the seeds {}–{}", "zero variance", "not the
 REASONS |= {"a retraining of another length)"}  # as `press.tables.verdict` takes apart what `study.rule` says
 OTHERS = {folds.CLOSED, folds.OPEN, folds.UNSURE, *strategies.STRATEGIES, *parameters.SOURCES, "together"}
 SENTENCES = {
-    value for name, value in vars(conclusions).items() if name.isupper() and isinstance(value, str) and " " in value
+    value
+    for name, value in (vars(conclusions) | vars(wishes)).items()
+    if name.isupper() and isinstance(value, str) and " " in value
 }
-OTHERS |= {*conclusions.WAYS, folds.REDUCED}
+OTHERS |= {*wishes.WAYS, folds.REDUCED}
 OTHERS |= {beyond.BASE, *beyond.WORDS.values(), "step", "gain", "total", "total low", "total high"}
 OTHERS |= {
     *weighing.HEADS.values(),

@@ -369,15 +369,3 @@ def test_the_values_are_a_search_s_at_its_best_epoch_and_a_retraining_s_after_it
 def test_from_one_seed_nothing_is_weighed():
     weighed = weighing.weigh(found(default={m: v[:1] for m, v in DEFAULT.items()}, training_mode={WINNER: [0.0]}))
     assert weighed["t"].isna().all() and weighing.score(weighed).empty
-
-
-def test_kernel_or_head_is_the_mean_over_the_pairs_that_a_reading_has():
-    rows = [
-        ("same_padding", s, m, a)
-        for s, m, a in ((1, WINNER, 92.5), (1, "CNN5-512-0.1", 92.0), (1, "CNN3-128-0.1", 99.0))
-    ]
-    rows += [("default", s, m, 92.0 + s * m.startswith("CNN3")) for s in (1, 2) for m in TABLE_1]
-    table = pd.DataFrame(rows, columns=["reading", "seed", "model", "accuracy"]).assign(table="I")
-    apart = weighing.kernel_or_head(table)
-    assert apart["difference"].to_dict() == {("default", 1): 1.0, ("default", 2): 2.0, ("same_padding", 1): 0.5}
-    assert apart["pairs"].tolist() == [6, 6, 1]

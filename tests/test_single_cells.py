@@ -6,14 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import ttest_1samp
 from test_cells import Shown, cell_of
 from test_sections import shown
 from test_wishes_folds import TABLE
 
 from fmnist_lib.study import beyond, folds, stats, strategies
 from fmnist_lib.study.paper import WINNER
-from fmnist_lib.study.readings import READINGS
 
 LADDER = [("a", s, 90.0 + s, 80.0 + s) for s in (1, 2)] + [("b", s, 91.0 + s, 85.0 + s) for s in (1, 2)]
 
@@ -108,8 +106,8 @@ def test_the_report_chooses_a_step_on_validation_and_tells_its_test():
     table = pd.DataFrame(LADDER, columns=["step", "seed", "validation", "test"])
     steps = SimpleNamespace(recipes=lambda _: {1: 1, 2: 2}, ladder=beyond.ladder, frame=lambda _: table)
     part = SimpleNamespace(runs=[1, 2], params={"model": WINNER})
-    conclusions = SimpleNamespace(climbing=lambda *_: ("", {}))
-    _, names = cell("report", "conclusions.climbing", part=part, beyond=steps, conclusions=conclusions, say=silent)
+    wishes = SimpleNamespace(climbing=lambda *_: ("", {}))
+    _, names = cell("report", "wishes.climbing", part=part, beyond=steps, wishes=wishes, say=silent)
     assert names["ladder"][["accuracy", "validation"]].to_numpy().tolist() == [[81.5, 91.5], [86.5, 92.5]]
 
 
@@ -148,17 +146,6 @@ def test_the_curve_of_patience_is_told_by_whole_searches_with_their_number():
         charts=SimpleNamespace(patience=silent), figures=SimpleNamespace(SINGLE=3), Figure=lambda *_, n, **__: n,
     )  # fmt: skip
     assert told == 2 and asked == ["a", "b"]
-
-
-def test_each_reading_has_the_interval_of_its_own_seeds():
-    index = pd.MultiIndex.from_product([["default", "same_padding"], [11, 12, 13]], names=["reading", "seed"])
-    apart = pd.DataFrame({"difference": [1.0, 2.0, 3.0, 0.1, 0.2, 0.6], "pairs": [6] * 3 + [2] * 3}, index)
-    weighing = SimpleNamespace(kernel_or_head=lambda _: apart)
-    table, _ = cell("readings", "tab-kernel", weighing=weighing, found=None, READINGS=READINGS, stats=stats)
-    for row, each in zip(table.given.to_dict("records"), ([1, 2, 3], [0.1, 0.2, 0.6]), strict=True):
-        ends = ttest_1samp(each, 0).confidence_interval(0.95)
-        told = [row[name] for name in ("n", "estimate", "low", "high")]
-        assert told == pytest.approx([3, np.mean(each), ends.low, ends.high])
 
 
 def test_each_of_two_runs_has_its_own_number_of_images_that_it_alone_knows():

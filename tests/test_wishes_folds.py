@@ -14,7 +14,7 @@ from fmnist_lib import ROOT, UserError, data, machine
 from fmnist_lib.press import charts
 from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import conclusions, folds, parameters, protocol, stats
+from fmnist_lib.study import folds, parameters, protocol, stats, wishes
 
 STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "folds.yaml"))
 STATED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
@@ -110,11 +110,11 @@ def test_a_reduced_protocol_gets_no_verdict_and_each_case_is_counted_under_its_o
     assert set(folds.out_of_fold(TABLE, reduced=True)["verdict"]) == {"reduced protocol"}
     summary = pd.concat([folds.out_of_fold(TABLE)] * 4, ignore_index=True)
     summary["verdict"] = [folds.CLOSED] * 1 + [folds.OPEN] * 2 + [folds.UNSURE] * 4 + ["reduced protocol"]
-    message, values = conclusions.cross_validation(summary)
+    message, values = wishes.cross_validation(summary)
     assert [values[name] for name in ("closed", "open", "unsure", "rest", "of")] == [1, 2, 4, 1, 8]
     assert values["choice"] == pytest.approx(-0.1)  # where others choose, less accurate: the gap is smaller
     ends = binomtest(8300, 10_000).proportion_ci(method="wilson")  # of the 83.0 % of the test images
-    assert values["chance"] == pytest.approx(50 * (ends.high - ends.low)) and message == conclusions.FOLDED
+    assert values["chance"] == pytest.approx(50 * (ends.high - ends.low)) and message == wishes.FOLDED
 
 
 def test_models_are_compared_fold_by_fold():

@@ -14,7 +14,7 @@ from fmnist_lib import ROOT, UserError, machine, models
 from fmnist_lib.press import charts
 from fmnist_lib.runs import record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import conclusions, networks, parameters, protocol, search, strategies
+from fmnist_lib.study import networks, parameters, protocol, search, strategies, wishes
 
 STATED = protocol.DEFAULTS | parameters.checked(parameters.read_file(ROOT / "params" / "search.yaml"))
 STATED |= {"device": "cpu", "precision": "bf16", "kernels": "numba"}
@@ -244,7 +244,7 @@ def test_the_search_concludes_with_the_table_s_choice_at_full_size_and_each_stra
     rows = [(*search.PAPERS, s, 90.0 + s, 1.0) for s in (1, 2)] + [(*top[0], s, 91.0 + s, 1.0) for s in (1, 2)]
     rows += [(*top[1], s, 95.0 + s, 1.0) for s in (1, 2)]  # the best of those seen there, which chose itself
     compared = search.against(pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"]))
-    _, values = conclusions.searching(table, replayed(), compared)
+    _, values = wishes.searching(table, replayed(), compared)
     assert values["leader"].startswith("k = 3, n = 64") and values["difference"] == 1.0 and values["seeds"] == 2
     assert (values["one"]["regret"], values["other"]["regret"], values["grid"]) == (0.1, 0.3, 0.05)
     assert (values["hierarchy"], values["independent"]) == pytest.approx((20, 10))
@@ -258,7 +258,7 @@ def test_the_search_concludes_with_the_interval_of_its_choice_and_with_random_at
     top = search.best(made(), 1)[0]
     rows = [(*search.PAPERS, s, 90.0, 1.0) for s in (1, 2)] + [(*top, s, 90.0 + s, 1.0) for s in (1, 2)]
     compared = search.against(pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"]))
-    _, values = conclusions.searching(made(), replays, compared)
+    _, values = wishes.searching(made(), replays, compared)
     half = 12.706204736 * 0.5  # t of one degree of freedom × the standard error of 1.0 and 2.0
     assert (values["difference"], values["low"], values["high"]) == pytest.approx((1.5, 1.5 - half, 1.5 + half))
     assert values["random"] == 0.5  # of 0.2 of a grid, which the hierarchy pays; one at a time pays 0.1
@@ -273,12 +273,12 @@ def test_the_search_concludes_with_the_interval_of_its_choice_and_with_random_at
     ],
 )
 def test_one_way_of_searching_is_called_better_if_it_is_so_on_every_seed(swapped, said):
-    assert conclusions._better(replayed(ENDS | swapped)) == said
+    assert wishes._better(replayed(ENDS | swapped)) == said
 
 
 def test_one_at_a_time_is_called_better_where_it_is():
     turned = replayed().replace({"strategy": {"hierarchy": "one at a time", "one at a time": "hierarchy"}})
-    assert conclusions._better(turned) == "one at a time has"
+    assert wishes._better(turned) == "one at a time has"
 
 
 def test_the_charts_of_the_search_draw_every_value_term_and_strategy():

@@ -15,7 +15,7 @@ from fmnist_lib import UserError, models
 from fmnist_lib.commands.reference import FOLDER
 from fmnist_lib.press import charts
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import compare, conclusions, networks, results, tradeoff
+from fmnist_lib.study import compare, networks, results, tradeoff, wishes
 
 FRAME = results.frame(compare.every(Store(FOLDER / "runs", shipped=False)))
 MEASURED = {"CNN3-512-0.1": 9.5, "ANN-Juan-0.25": 0.9}
@@ -68,7 +68,7 @@ def test_the_papers_winner_is_set_against_the_ann_seed_by_seed():
     scores = FRAME[FRAME["role"] == "search"].set_index("model")["best_val_accuracy"]
     found = tradeoff.systems(two_seeds(), MEASURED, 10_000)
     curve = pd.DataFrame({"patience": [3, 4], "saved": [50.0, 40.0], "worst": [0.5, 0.0], "n": 7})
-    _, values = conclusions.trading(found, curve, tradeoff.by_seed(two_seeds()))
+    _, values = wishes.trading(found, curve, tradeoff.by_seed(two_seeds()))
     apart = [scores["CNN3-512-0.1"] - scores["ANN-Juan-0.25"], scores["CNN3-512-0.1"] - 1.0 - 91.5]
     ends = ttest_1samp(apart, 0).confidence_interval(0.95)
     assert (values["best"]["model"], values["ann"]["model"], values["seeds"]) == ("CNN3-512-0.1", "ANN-Juan", 2)

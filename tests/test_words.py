@@ -24,6 +24,7 @@ from fmnist_lib.study import (
     strategies,
     tables,
     tradeoff,
+    wishes,
 )
 
 # Tables
@@ -173,7 +174,7 @@ def test_the_trade_is_told_by_the_operations_and_the_front_is_theirs():
     table = pd.DataFrame(rows, columns=columns)
     scores = pd.DataFrame({"ANN-Juan": [90.0, 90.2], "CNN3-512-0.1": [93.0, 93.1], "CNN3-128-0.1": [92.0, 92.1]})
     curve = pd.DataFrame({"patience": [3], "saved": [50.0], "worst": [0.0], "n": [7]})
-    _, values = conclusions.trading(table, curve, scores)
+    _, values = wishes.trading(table, curve, scores)
     assert (values["seconds"], values["flop"], values["size"]) == (2.0, 3.0, 4.0)
     assert values["front"] == "ANN-Juan, CNN3-512-0.1"  # by parameters the third would be first
 

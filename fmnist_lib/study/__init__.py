@@ -11,8 +11,10 @@ certainty, effects                      many seeds: where one run should lie; wh
 ranks, luck                             who is first; how much of the spread is the training's and the test set's
 opinions, gap, mode                     beside the claims: other methods; from validation to test; training mode
 readings, weighing                      the text understood otherwise, and which understanding gives its numbers
+heads                                   is it k, or the size of the dense layer that k leaves?
 variance                                which of split, weights, order, dropout the spread over seeds comes from
-sections, conclusions                   the studies that a report takes in; what each concludes: a sentence, its numbers
+sections                                the studies that a report takes in
+conclusions, wishes                     what a study concludes, of the paper's wishes too: a sentence and its numbers
 patience, tradeoff                      what stopping early would have saved; what accuracy costs
 folds                                   cross-validation
 search, strategies                      six hyperparameters, what each is worth; ways of searching them, replayed

@@ -181,15 +181,3 @@ def shown(scored: pd.DataFrame) -> pd.DataFrame:
     """Return `score`'s table for a reader: each reading in words, its numbers and those inside, and the default's."""
     words = scored.index.map(lambda name: READINGS[name].words)
     return scored[list(HEADS)].rename(columns=HEADS).set_axis(words).rename_axis("reading").reset_index()
-
-
-def kernel_or_head(found: pd.DataFrame) -> pd.DataFrame:
-    """Return by reading and seed the accuracy of k = 3 minus k = 5, the mean over the pairs that it has [points].
-
-    Only padding that keeps the size gives both the same head.
-    """
-    table = found[(found["table"] == "I") & found["model"].isin(paper.TABLE_1)]
-    accuracy = table.pivot(index=["reading", "seed"], columns="model", values="accuracy").reindex(columns=paper.TABLE_1)
-    pairs = [accuracy[m] - accuracy[m.replace("CNN3", "CNN5")] for m in paper.TABLE_1 if m.startswith("CNN3")]
-    apart = pd.concat(pairs, axis=1)
-    return pd.DataFrame({"difference": apart.mean(axis=1), "pairs": apart.notna().sum(axis=1)}).query("pairs > 0")
