@@ -165,6 +165,16 @@ def test_numbers_are_those_of_yaml_1_2_and_all_that_is_not_plainly_one_is_text(t
     assert plain_yaml.load(f"k: {text}\n") == {"k": value}
 
 
+def test_on_a_command_line_a_list_of_texts_is_written_like_one_of_numbers():
+    told = {"optimizers": "[sgd]", "models": "[CNN3-512-0.1, ANN-Juan-0.1]", "k": "[3]", "activations": "relu"}
+    meant = {"optimizers": ["sgd"], "models": ["CNN3-512-0.1", "ANN-Juan-0.1"], "k": [3], "activations": ["relu"]}
+    assert parameters.checked(told) == meant
+    for half in ("[adam", "adam, sgd]"):
+        with pytest.raises(UserError, match="no list that can be read") as error:
+            parameters.checked({"optimizers": half})
+        assert 'the list of optimizers as "[adam, sgd]"' in error.value.fix
+
+
 @given(st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_is_read_back(number):
     assert plain_yaml.load(json.dumps(number)) == plain_yaml.load(f"- {number!r}")[0] == number

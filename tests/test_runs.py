@@ -246,6 +246,8 @@ def test_a_file_that_cannot_be_read_now_is_no_damage_and_its_run_stays(tmp_path,
     monkeypatch.setattr(record, "read_file", read_file)
     with pytest.raises(UserError, match=rf"{re.escape(name)} cannot be read: {os.strerror(code)}"):
         Store(tmp_path).missing([RECIPE])
+    listed = "finished" if name == "weights.safetensors" else "unreadable"  # it reads no weights
+    assert runs.frame(Store(tmp_path))["status"].tolist() == [listed]
     monkeypatch.undo()
     assert place.is_dir() and Store(tmp_path).missing([RECIPE]) == []
 

@@ -14,7 +14,7 @@ from fmnist_lib import UserError
 from fmnist_lib.press.language import number
 from fmnist_lib.runs import checkpoint, contents
 from fmnist_lib.runs.files import SHIPPED, size, there
-from fmnist_lib.runs.record import HISTORY, RECORD
+from fmnist_lib.runs.record import HISTORY, RECORD, Damaged
 from fmnist_lib.runs.run import damage, read
 from fmnist_lib.runs.store import Store, places
 from fmnist_lib.workers.sweep import lasting
@@ -54,8 +54,8 @@ def judged(store: Store) -> tuple[int, list[UserError]]:
 def frame(store: Store) -> pd.DataFrame:
     """List the runs, a row each: the recipe's fields, the best epoch's scores, status, torch, seconds, megabytes.
 
-    Of one that is damaged or unfinished there is the name, the status and the size alone. What vanishes meanwhile,
-    set aside by another process, is not listed.
+    Of one that is damaged, unreadable or unfinished there is the name, the status and the size alone. What vanishes
+    meanwhile, set aside by another process, is not listed.
     """
     rows = [(place, _row(place)) for place in places(store.folder, RECORD, HISTORY)]
     return pd.DataFrame([row for place, row in rows if there(place)])
@@ -67,8 +67,8 @@ def _row(place: Path) -> dict:
         return row | {"status": "unfinished"}
     try:
         run = read(place)
-    except UserError:
-        return row | {"status": "damaged"}
+    except UserError as error:
+        return row | {"status": "damaged" if isinstance(error, Damaged) else "unreadable"}
     made = {"status": run.record["status"], "torch": run.record["environment"]["torch"]}
     made["seconds"] = run.record["seconds"]
     return vars(run.recipe) | run.best.add_prefix("best_").to_dict() | made | row

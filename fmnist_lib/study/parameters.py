@@ -101,6 +101,7 @@ PARAMETERS |= {
 }
 NAMES = tuple(sorted(PARAMETERS))
 CROSSED = ("k", "n", "p", "seed", "lrs", "optimizers", "activations", "search_seeds")  # each with each
+BRACKET = re.compile(r"^\s*\[|\]\s*$")
 LINES = "write one `name: value` a line, as in params/quick.yaml"
 MOST = 10_000  # trainings of one sweep, for a typo in a list is soon a million
 
@@ -108,9 +109,9 @@ MOST = 10_000  # trainings of one sweep, for a typo in a list is soon a million
 def check(values: dict) -> dict:
     """Return a notebook's parameters in their own types, from its `globals()`.
 
-    A string given for a parameter that is no text is read as YAML 1.2 ("[3]" is a list, "false" is false); a relative
-    path is one from the project's root, wherever the notebook runs. Raises UserError for a name that no notebook has,
-    a wrong type, or a value out of range.
+    A string given for a parameter that is no text, or for a list, is read as YAML 1.2 ("[3]" is a list, "false" is
+    false); a relative path is one from the project's root, wherever the notebook runs. Raises UserError for a name that
+    no notebook has, a wrong type, or a value out of range.
     """
     given = cells.named(values.get("In", []), NAMES) or {*NAMES}
     for name in sorted(given):
@@ -141,14 +142,17 @@ def checked(params: dict) -> dict:
 
 
 def _parsed(name: str, value):
-    if PARAMETERS[name].rule.text or not isinstance(value, str):
+    parameter = PARAMETERS[name]
+    listed = parameter.several and isinstance(value, str) and BRACKET.search(value)
+    if not isinstance(value, str) or (parameter.rule.text and not listed):
         return value
     try:
         read = plain_yaml.load(value)
     except yaml.YAMLError:
         read = value
-    if PARAMETERS[name].several and isinstance(read, str) and re.search(r"^\s*\[|\]\s*$", read):
-        fix = f'write the list of {name} as "[0, 1]", with commas between the values and both brackets'
+    if listed and isinstance(read, str):
+        some = ", ".join(str(value) for value in parameter.default)
+        fix = f'write the list of {name} as "[{some}]", with commas between the values and both brackets'
         raise UserError(f"{name} = {short(repr(value))} (str) is no list that can be read", fix)
     return read
 
