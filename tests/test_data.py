@@ -180,6 +180,20 @@ def test_d3_a_damaged_file_stays_until_a_good_one_is_there(folder, isolated):
     assert (folder / RAW / LABELS).read_bytes() == b"damaged"
 
 
+def test_what_is_wrong_is_told_once_of_all_files_of_which_it_is(folder, isolated):
+    first, *others = data.FILES
+    replace(folder / RAW / LABELS, b"damaged")
+    for name in {*others} - {LABELS}:
+        (folder / RAW / name).unlink()
+    with pytest.raises(UserError) as error:
+        download.fetch(folder)
+    told, _, tried = error.value.cause.partition("; tried ")
+    groups = told.split(" lacks ")[1].split("; ")
+    missing = ", ".join(name for name in others if name != LABELS)
+    assert {f"{missing} (missing)"} == {group for group in groups if LABELS not in group} and first not in told
+    assert [group.split(" (")[0] for group in groups if LABELS in group] == [LABELS] and "(unreachable)" in tried
+
+
 def test_files_of_another_data_set_are_never_replaced_by_these(debian, folder, monkeypatch):
     monkeypatch.setattr(download, "DEBIAN_FOLDER", debian)
     monkeypatch.setattr(download, "DATA_SET", "squares")

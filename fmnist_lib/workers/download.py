@@ -47,7 +47,8 @@ def fetch(data_dir: Path | str | None = None, offline: bool = False) -> Path:
         cause = f"cannot write the data set into {raw}: {error}"
         raise UserError(cause, "make room there, or give another folder as data_dir") from error
     if faults:
-        files = ", ".join(f"{name} ({fault})" for name, fault in faults.items())
+        of = {fault: ", ".join(name for name in faults if faults[name] == fault) for fault in faults.values()}
+        files = "; ".join(f"{names} ({fault})" for fault, names in of.items())
         if DATA_SET != THEIRS:
             fix = "put the files there that are listed, or their sizes and SHA-256 into FILES of fmnist_lib/data.py"
             raise UserError(f"{raw} lacks what is listed as {DATA_SET}: {files}", fix)
@@ -67,7 +68,7 @@ def _faults(raw):
 def _obtain(raw, offline):
     """Write what is missing or damaged from the first sources that have it; return why the others had not."""
     tried = []
-    sources = {f"{raw}/*.gz": raw}
+    sources = {"its .gz files": raw}
     if DATA_SET == THEIRS:  # nobody else's files are replaced by these
         sources |= {str(DEBIAN_FOLDER): DEBIAN_FOLDER}
         sources |= {} if offline else {"mirrors": _from_mirrors, "apt": _from_apt}
@@ -77,7 +78,7 @@ def _obtain(raw, offline):
         try:
             contents = _contents(source, missing)
         except Exception as error:  # whatever went wrong there, the next source may do; the reason is told
-            tried.append(f"{name} ({type(error).__name__}: {short(error)})")
+            tried.append(f"{name} ({short(getattr(error, 'strerror', None) or error, 120)})")
             continue
         for file, content in contents.items():
             _put(raw / file, content)
