@@ -73,6 +73,14 @@ def test_a_forest_has_each_models_seeds_below_it_and_the_papers_cross():
     assert dots(ax) == each and [92.44] in [list(line.get_xdata()) for line in ax.lines]
 
 
+def test_a_row_of_a_forest_says_in_the_language_that_it_is_of_the_test_images():
+    row = {"paper": 92.44, "mean": 92.2, "low": 91.7, "high": 92.7, "least": 91, "most": 93, "each": [92.0]}
+    frame = pd.DataFrame([{"model": name} | row for name in ("CNN-Nahuel", "CNN-Nahuel, test")])
+    speak("es")
+    labels = intervals.forest(plt.subplots()[1], frame).get_yticklabels()
+    assert [label.get_text() for label in labels] == ["CNN-Nahuel", "CNN-Nahuel, prueba"]
+
+
 def lines(ax):
     return [line.get_xydata().tolist() for line in ax.lines]
 

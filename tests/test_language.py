@@ -81,7 +81,7 @@ DECIDING = {
         "reproduced": "se reproduce", "not reproduced": "no se reproduce", "undecidable": "sin decidir",
         "no verdict": "sin veredicto", "not judged": "no se juzga", "the paper": "el trabajo", "paper": "trabajo",
         "ours": "nuestro", "low": "desde", "high": "hasta", "gap low": "brecha, desde", "gap high": "brecha, hasta",
-        "total low": "total, inferior", "total high": "total, superior", "measured": "medido",
+        "total low": "total, desde", "total high": "total, hasta", "measured": "medido",
         "by operations": "por operaciones", "on its own fold": "en su propio pliegue", "on test": "en prueba",
         "closes the gap": "cierra la brecha", "leaves the gap": "deja la brecha", "trained": "entrenada",
         "not trained yet": "sin entrenar todavía", "True class": "Clase real", "Predicted class": "Clase predicha",

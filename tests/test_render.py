@@ -320,6 +320,12 @@ def test_a_rebuild_gives_the_same_bytes(exporter):
     assert first == second
 
 
+def test_in_spanish_no_hyphen_stands_twice_where_a_line_breaks():
+    nb = notebook(markdown("an imperative style, high-performance library " * 20), language="es")
+    text = squeezed("".join(pages(nb)))
+    assert text.count("high-performance") == 20 and "--" not in text
+
+
 def test_the_date_is_the_newest_run_s_else_source_date_epoch_and_never_the_clock_s(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1660089600")
     assert "Dated: March 14, 2026" in html(notebook()).header.get_text()

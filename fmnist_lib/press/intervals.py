@@ -30,7 +30,7 @@ def forest(ax, frame):
     (handles[tr("the paper")],) = ax.plot(frame["paper"], rows, "x", color=INK, markersize=5)
     ax.legend(handles.values(), handles.keys(), ncols=4, **ABOVE)
     ax.set(xlabel=tr("Accuracy (%)"))
-    return _rows(ax, frame["model"])
+    return _rows(ax, [", ".join(map(tr, name.split(", "))) for name in frame["model"]])  # of some, "ANN-Juan, test"
 
 
 def differences(ax, frame, label):
