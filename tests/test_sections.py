@@ -160,7 +160,7 @@ def test_every_study_is_found_whole_with_the_runs_that_its_own_list_names(taken)
     assert table["processor"]["rigorous.yaml"] == made["environment"]["processor"]
     assert table["vector units"]["rigorous.yaml"] == made["environment"]["capability"]
     assert table["commits"]["rigorous.yaml"] == table["commits"]["folds.yaml"]
-    assert table["commits"]["rigorous.yaml"].split()[0] == (made["source"]["commit"] or "–")[:10]  # none without git
+    assert table["commits"]["rigorous.yaml"].split()[0] == (made["source"]["commit"] or "—")[:10]  # none without git
 
 
 def test_numbers_that_follow_one_another_are_told_by_their_ends():
@@ -394,7 +394,7 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
     for kind in (Figure, Table):  # so that the numbers go on without a gap, whichever study is not there
         counts = [output.metadata["fmnist"]["count"] for output in outputs.values() if isinstance(output, kind)]
         assert counts[:3] == list(range(counts[0], counts[0] + 3)) and not any(counts[3:])
-    assert outputs["report-08"].data.endswith(r"seeds 0 · cpu\, fp32 · over seeds: 11–13, patience 15")
+    assert outputs["report-08"].data.endswith(r"seeds: 0 · cpu\, fp32 · over seeds: 11–13, patience 15")
     total = len({run.recipe for part in taken.values() for run in part.runs} | {recipe})
     assert outputs["report-09"].data.startswith(f"{total} runs · newest run 2026-01-01")
     assert (

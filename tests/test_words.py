@@ -83,7 +83,7 @@ def test_what_runs_were_made_on_is_told_of_all_of_them():
     assert told["Seeds of the split"] == "42; 43" and told["Seeds of the weights"] == "7; 8"
     assert told["Device, precision, kernels"] == "cpu, bf16, torch; cuda, fp32, torch"
     assert told["Newest run"] == "2026-02-01T00:00:00Z" and told["Processor"] == "P1, P2" and told["Card"] == "C"
-    assert told["Training, process hours by the clock, whatever ran beside"] == pytest.approx(1.5)
+    assert told["Training, process hours by the clock (other work may have run beside)"] == pytest.approx(1.5)
 
 
 def test_the_foot_names_the_card_where_there_is_one_and_the_newest_date():

@@ -20,7 +20,7 @@ def readings(params: dict) -> pd.DataFrame:
         "output": "what follows the ten outputs",
         "scaling": "pixels in [0, 1], or standardised",
         "shuffle": "new batches every epoch",
-        "batch": "images a step, the rivals' too",
+        "batch": "images a step, for the rivals too",
         "nahuel_k": "CNN-Nahuel: its kernel size",
         "ann_p": "dropout rates tried for ANN-Juan",
         "input_dropout": "ANN-Juan: dropout on the pixels",

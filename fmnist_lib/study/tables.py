@@ -170,15 +170,15 @@ def environment(frame: pd.DataFrame) -> pd.DataFrame:
         ("Seeds of the split", "; ".join(sorted(set(frame["split_seed"].astype(str))))),
         ("Seeds of the weights", "; ".join(sorted(set(frame["weights_seed"].astype(str))))),
         ("Data: SHA-256 of the list of SHA-256", hashlib.sha256(files.encode()).hexdigest()),
-        ("Newest run", newest(frame) or "–"),
-        ("Training, process hours by the clock, whatever ran beside", frame["seconds"].sum() / 3600),
+        ("Newest run", newest(frame) or "—"),
+        ("Training, process hours by the clock (other work may have run beside)", frame["seconds"].sum() / 3600),
     ]
     return pd.DataFrame(rows, columns=["what it is", "value"])
 
 
 def each(frame: pd.DataFrame, name: str) -> str:
-    """Return the distinct values of a column, "–" without any."""
-    return ", ".join(sorted(set(frame[name].dropna().astype(str)))) or "–"
+    """Return the distinct values of a column, "—" without any."""
+    return ", ".join(sorted(set(frame[name].dropna().astype(str)))) or "—"
 
 
 def newest(frame: pd.DataFrame) -> str:
@@ -193,4 +193,4 @@ def made(frame: pd.DataFrame) -> dict:
     """Return what `LINE` says of runs: how many, the date of the newest, torch, and the machine."""
     where = each(frame, "card") if frame["card"].notna().any() else each(frame, "processor")
     shown = {name: each(frame, name) for name in ("torch", "commit")}
-    return shown | {"count": len(frame), "date": newest(frame)[:10] or "–", "where": where}
+    return shown | {"count": len(frame), "date": newest(frame)[:10] or "—", "where": where}
