@@ -342,6 +342,10 @@ def test_each_markdown_cell_is_a_message_and_what_has_no_translation_stays(monke
         html(notebook(), language="fr")
 
 
+def test_sections_are_numbered_and_the_references_are_none():
+    assert [head.get_text() for head in html(notebook()).find_all("h2")] == ["I. Method", "References"]
+
+
 BARE = """
 import hashlib, locale, sys
 sys.path.insert(0, sys.argv[1])
