@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from babel.messages.pofile import read_po
+from test_tables_stats import trained
 
 from fmnist_lib import ROOT
 from fmnist_lib.commands import plan
@@ -20,6 +21,7 @@ from fmnist_lib.study import (
     protocol,
     provenance,
     ranks,
+    results,
     sections,
     stats,
     strategies,
@@ -83,6 +85,11 @@ MADE = pd.DataFrame(
         "finished": ["2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"], "seconds": [3600.0, 1800.0],
     }
 )  # fmt: skip
+
+
+def test_a_run_is_told_with_the_epochs_that_it_was_trained(tmp_path):
+    run = trained(tmp_path, "ANN-Juan-0.1", losses=(0.3, 0.2, 0.4), epochs=9, patience=1)
+    assert tables.runs(results.frame([run]))[["run", "epochs"]].to_numpy().tolist() == [[run.folder.name, 3]]
 
 
 def test_what_runs_were_made_on_is_told_of_all_of_them():
