@@ -39,7 +39,7 @@ def test_the_study_adds_one_ingredient_a_step_to_the_papers_own_training_for_eac
 
 def test_another_network_than_the_winner_trains_every_epoch_too_whatever_the_patience():
     listed = beyond.recipes(STATED | {"model": "CNN3-16-0.1", "patience": 15})
-    assert {recipe.patience for recipe in listed.values()} == {0} and len(listed) == 12
+    assert {(recipe.model, recipe.patience) for recipe in listed.values()} == {("CNN3-16-0.1", 0)} and len(listed) == 12
 
 
 def test_an_ingredient_at_the_papers_value_is_no_step_and_none_at_all_is_refused():

@@ -130,6 +130,22 @@ def test_the_effects_are_of_the_accuracy_the_tables_of_their_own_runs_and_the_p_
     assert "so low a tau would come in 3 of 100 cases" in text_of(outputs)
 
 
+def test_over_seeds_ranks_are_of_the_accuracy_and_each_figure_and_sentence_of_its_own_scores(run, seeds, monkeypatch):
+    asked, ranked = [], ranks.ranks
+    monkeypatch.setattr(ranks, "ranks", lambda scores: asked.append(scores) or ranked(scores))
+    agreed = 0.5, np.array([0.4, 0.6]), 0.03
+    monkeypatch.setattr(ranks, "agreement", lambda scores, _: asked.append(scores) or agreed)
+    outputs = run("certainty", before="luck.answered")
+    searched = seeds[seeds["role"] == "search"]
+    accuracy = searched.pivot(index="seed", columns="model", values="best_val_accuracy")[GRID]
+    assert [scores[GRID].to_numpy().tolist() for scores in asked] == [accuracy.to_numpy().tolist()] * 2
+    loss = np.mean([value for seed in JUDGED for name, value in by_hand(seeds, seed) if name == "P2"])
+    assert f"makes {loss:+.4f} nats" in text_of(outputs)
+    for figure, papers in (("validation", paper.TABLE_1), ("test", paper.TABLE_2)):
+        crosses = [[accuracy, row] for row, (_, _, accuracy) in enumerate(papers.values())]
+        assert crosses in lines(outputs[f"fig-seeds-{figure}"])
+
+
 def test_the_likeliest_reading_is_told_with_the_seeds_that_were_asked_for(run, monkeypatch):
     monkeypatch.setattr(weighing, "recipes", lambda *_: [])
     made = made_up_readings(default=DEFAULT, training_mode={WINNER: [0.1, 0.0, 0.2]})

@@ -144,6 +144,7 @@ def test_one_seed_or_seeds_alike_have_effects_without_intervals_and_none_is_refu
     lacking = grid_of(3)
     lacking.loc[1, "CNN5-128-0.1"] = np.nan
     assert (effects.effects(lacking)["n"] == 2).all()
+    pd.testing.assert_frame_equal(effects.effects(lacking), effects.effects(lacking.dropna()))
     with pytest.raises(UserError, match="no seed has all twelve"):
         effects.effects(grid_of(1).assign(**{"CNN5-128-0.1": np.nan}))
 
@@ -180,6 +181,8 @@ def test_an_order_like_the_seeds_surprises_nobody_and_the_reverse_does():
     order = pd.Series(np.arange(12.0)[::-1], MODELS)
     tau, each, p = ranks.agreement(scores, order)
     assert tau > 0.9 and len(each) == 9 and p > 0.1
+    turned = scores.assign(**{"CNN-Nahuel": 0.0})[["CNN-Nahuel", *MODELS[::-1]]]  # whatever else stands where
+    assert ranks.agreement(turned, order)[0] == pytest.approx(tau)
     tau, _, p = ranks.agreement(scores, -order)
     assert tau == pytest.approx(-1, abs=0.1) and p == 0.1  # the least of ten
     noisy = pd.DataFrame(np.random.default_rng(8).normal(size=(2, 12)), columns=MODELS)
@@ -301,6 +304,7 @@ def test_the_winners_epoch_which_both_tables_give_counts_once():
         frame[name] = rng.normal(15, 1, len(frame))
     found = certainty.among(frame)
     assert len(found) == 45 and found["inside"].notna().sum() == 44
+    assert (found["n"] == 4).all()  # though searches were tested too
     uncounted = found[found["inside"].isna()].iloc[0]
     assert (uncounted["table"], uncounted["model"], uncounted["score"]) == ("II", "CNN3-512-0.1", "epoch")
 
@@ -353,6 +357,9 @@ def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_i
     assert found.loc[gap.NAMES["epoch"], ["size", "low", "high"]].tolist() == pytest.approx([lost.mean(), *expected])
     harder = [scores["validation", m] - scores["test", m] for m in ("CNN-Nahuel", "ANN-Juan")]
     assert found.loc[gap.NAMES["test"], "size"] == pytest.approx(np.mean(harder))
+    levels = scores["accuracy"][MODELS].mean(axis=1)
+    reach = scipy.stats.t.ppf(0.975, 4) * levels.std()
+    assert found.loc[gap.NAMES["split"], ["low", "high"]].tolist() == pytest.approx([-reach, reach])
     one = gap.rivals(scores.head(1)).set_index("name")
     assert one.loc[[gap.NAMES["curse"], gap.NAMES["split"]], "size"].isna().all() and gap.NAMES["mode"] not in one.index
 

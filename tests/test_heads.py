@@ -51,6 +51,13 @@ def test_a_seed_that_lacks_a_pair_is_left_out_of_the_mean_over_pairs():
     assert (told["n"], told["estimate"], told["change"]) == (1, pytest.approx(2.0), pytest.approx(0.0))
 
 
+def test_a_default_without_a_pair_leaves_a_reading_its_own_difference_and_no_pair_at_all_says_nothing():
+    rows = pd.concat([searched("same_padding", seed, {WINNER: worth}) for seed, worth in ((11, 1.0), (12, 2.0))])
+    told = heads.summary(rows).loc["same_padding"]
+    assert told["estimate"] == 1.5 and np.isnan([told["default"], told["change"]]).all()
+    assert heads.summary(rows[rows["model"] == WINNER]).empty
+
+
 def test_the_same_head_is_concluded_from_padding_that_keeps_the_size_alone():
     names = ["pairs", "n", "estimate", "low", "high", "default", "paper", *heads.CHANGE]
     rows = {

@@ -123,6 +123,7 @@ def test_a_place_has_its_interval_the_papers_cross_and_how_often_it_is_first():
     ax, beside = intervals.places(plt.figure(), frame.assign(first=[0.7, 0.3], paper=[2, 1])).axes
     assert lines(ax)[:4] == [[[1, 0], [2, 0]], [[1, 0]], [[1, 1], [4, 1]], [[2, 1]]]
     assert lines(ax)[4] == [[2, 0], [1, 1]] and [bar.get_width() for bar in beside.patches] == [70, 30]
+    assert [text.get_text() for text in beside.texts] == ["70", "30"]
 
 
 def test_a_waterfall_steps_down_from_the_first_total_to_the_last():
@@ -138,6 +139,7 @@ def test_a_waterfall_steps_down_from_the_first_total_to_the_last():
     assert bars[0] == (0, 1.5) and bars[1] == pytest.approx((1.5, 1.1)) and bars[3] == pytest.approx((1.1, 0.5))
     assert bars[4] == pytest.approx((0, 0.5))
     assert [line.get_xdata() for line in ax.lines[:2]] == [pytest.approx([1.2, 0.9]), pytest.approx([0.6, 0.2])]
+    assert [text.get_text() for text in ax.texts] == ["+1.50", "−0.40", "—", "−0.60", "+0.50"]
 
 
 def test_a_specification_curve_has_a_dot_a_number_and_a_dot_a_choice():

@@ -15,6 +15,7 @@ from fmnist_lib import UserError, models
 from fmnist_lib.commands import pack as packing
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, job, pack, record
+from fmnist_lib.runs.run import read
 from fmnist_lib.runs.store import Store, places
 from fmnist_lib.study import answers, conclusions, mode, protocol, weighing
 from fmnist_lib.study.paper import TABLE_1, TABLE_2, WINNER
@@ -130,8 +131,8 @@ def said(run, **options):
     return mode.scores(mode.predictions(run, **options))
 
 
-def with_weights(place, model, finished="2026-01-01T00:00:00Z"):
-    recipe = Recipe(model, epochs=1)
+def with_weights(place, model, finished="2026-01-01T00:00:00Z", **fields):
+    recipe = Recipe(model, epochs=1, **fields)
     torch.manual_seed(0)
     weights = {name: tensor.contiguous() for name, tensor in models.of(recipe).state_dict().items()}
     history = [{"epoch": 1, "train_loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5}]
@@ -139,10 +140,12 @@ def with_weights(place, model, finished="2026-01-01T00:00:00Z"):
     return Store(place).write(recipe, history, weights, times, (ENVIRONMENT, record.source()))
 
 
-def test_a_network_without_dropout_and_norms_says_the_same_in_training_mode(tmp_path, few):
-    run = with_weights(tmp_path, "ANN-Juan-0")
+@pytest.mark.parametrize("scaling", ["unit", "standardised"])
+def test_a_network_without_dropout_and_norms_says_the_same_in_training_mode(tmp_path, few, scaling):
+    run = with_weights(tmp_path, "ANN-Juan-0", scaling=scaling)
+    middle, spread = (0.0, 1.0) if scaling == "unit" else (0.2860, 0.3530)
     with torch.no_grad():
-        logits = answers.network(run)(few[0] / 255)
+        logits = answers.network(run)((few[0] / 255 - middle) / spread)
     loss, accuracy = said(run)
     assert loss == pytest.approx(F.cross_entropy(logits, few[1]).item(), abs=1e-5)
     assert accuracy == pytest.approx(100 * (logits.argmax(1) == few[1]).double().mean().item())
@@ -161,6 +164,27 @@ def test_training_mode_normalises_each_batch_by_itself_and_leaves_the_run_as_it_
     assert (run.folder / record.WEIGHTS).read_bytes() == before
     dropped = with_weights(tmp_path, "CNN3-16-0.5")
     assert said(dropped) != said(dropped, seed=1)
+
+
+def told_both_ways(place, model, usual, training, **fields):
+    """Write a retraining with what it says of the test images as usual and in training mode: accuracy and loss each."""
+    run = trained(place, model, 1000, keep="last", **fields)
+    for name, (accuracy, loss) in ((record.TEST, usual), (record.MODE, training)):
+        run.attach(name, contents.pack_answers(images_of(accuracy, loss=loss)))
+    return read(run.folder)
+
+
+def test_training_mode_costs_a_model_what_its_own_answers_lose_of_each_seed(tmp_path):
+    runs = [told_both_ways(tmp_path, WINNER, (0.9, 0.3), (0.7, 0.8), split_seed=seed) for seed in (42, 43)]
+    runs += [told_both_ways(tmp_path, "CNN-Nahuel", (0.9, 0.3), (0.4, 0.8), split_seed=42)]
+    assert mode.cost(runs, WINNER).to_dict() == pytest.approx({42: 20.0, 43: 20.0})
+    assert mode.cost(runs, "ANN-Juan-0.1") is None
+
+
+def test_a_reading_in_training_mode_has_the_loss_and_the_accuracy_of_what_is_said_so(tmp_path):
+    run = told_both_ways(tmp_path, "CNN-Nahuel", (0.9, 0.3), (0.7, 0.8))
+    (row,) = weighing.values("training_mode", [], [run], "", 42).to_dict("records")
+    assert (row["loss"], row["accuracy"]) == (pytest.approx(0.8), pytest.approx(70.0))
 
 
 @pytest.fixture

@@ -17,8 +17,10 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import torch
 from PIL import Image
+from statsmodels.stats.proportion import proportion_confint
 
 from fmnist_lib import ROOT, UserError, data, machine
 from fmnist_lib.commands import card, predict, publish, readme, reference, report, verify
@@ -183,6 +185,23 @@ def test_the_model_card_tells_of_each_class_what_is_found_and_what_of_its_answer
     assert top["found of its images [%]"].startswith("33.3 (") and top["right of its answers [%]"] == "100.0"
     assert trouser["found of its images [%]"].startswith("100.0 (") and trouser["right of its answers [%]"] == "33.3"
     assert top["most often taken for (images)"] == "Trouser (2)"
+
+
+def test_of_a_class_the_model_card_tells_wilsons_interval_and_what_it_is_most_often_taken_for():
+    mistakes = {"label": [0, 0, 0, *range(10)], "predicted": [2, 4, 4, *range(10)]}
+    top = card.by_class(pd.DataFrame(mistakes)).iloc[0]
+    low, high = proportion_confint(1, 4, method="wilson")
+    assert top["found of its images [%]"] == f"25.0 ({100 * low:.1f} to {100 * high:.1f})"
+    assert top["most often taken for (images)"] == "Coat (2)"
+
+
+def test_the_model_card_has_the_intervals_of_its_images_and_the_papers_own_numbers_on_them():
+    run = reference.winner()
+    tested, text = run.answers(), card.text(run)
+    low, high = proportion_confint((tested["predicted"] == tested["label"]).sum(), 10_000, method="wilson")
+    ends = scipy.stats.ttest_1samp(tested["loss"], 0).confidence_interval()
+    assert f"(95 % interval {100 * low:.2f} to {100 * high:.2f})" in text
+    assert "({:.4f} to {:.4f}); the paper gives 90.89 % and 0.2667.".format(*ends) in text
 
 
 @pytest.mark.parametrize(("kept", "shipped"), [("last", True), ("best", False)])
@@ -417,7 +436,8 @@ def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_win
         shutil.copy(ROOT / page, tmp_path)
     folder = Path(shutil.copytree(copy, tmp_path / "shipped"))
     shutil.rmtree(next(folder.glob("runs/CNN5-128-0.1-s0-*")))
-    (folder / "table1.csv").write_text("older")
+    for name in ("table1.csv", "report.html", "report.pdf"):
+        (folder / name).write_text("older")
     run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"split_seed": 7}))
     Store(folder / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
@@ -426,7 +446,8 @@ def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_win
     assert (folder / "benchmark-cpu" / "benchmark.csv").read_bytes() == b"measured"
     assert {path.name for path in folder.glob("runs/[!.]*")} == {path.name for path in FOLDER.glob("runs/[!.]*")}
     assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
-    assert (folder / "table1.csv").read_bytes() == (copy / "table1.csv").read_bytes()
+    for name in ("table1.csv", "report.html", "report.pdf"):
+        assert (folder / name).read_bytes() == (copy / name).read_bytes()
     assert "table1.csv" in verify.verify(folder)[0]
 
 
@@ -467,6 +488,11 @@ def test_a_report_of_ones_own_has_its_runs_where_its_parameters_say_while_it_is_
     assert {run.folder.parent.name for run in study.every} == {"elsewhere"} and len(study.every) == 19
     with pytest.raises(UserError, match="holds no runs of"):
         reference.records(own.rename(tmp_path / "moved"))
+
+
+def test_the_parts_that_are_told_to_be_verified_are_those_that_are_the_same():
+    line = verify.verdict(Path("there"), ["a", "b"], ["c"], ["typst 1"])
+    assert line.startswith("there: 2 parts are what the records give") and "not so c, which" in line
 
 
 def test_what_another_version_may_have_drawn_otherwise_is_named_and_proves_nothing(copy, monkeypatch):

@@ -348,6 +348,16 @@ def test_each_markdown_cell_is_a_message_and_what_has_no_translation_stays(monke
         html(notebook(), language="fr")
 
 
+def test_the_data_of_a_table_stay_in_english_whatever_its_language():
+    words_of.speak("es")
+    shown = Table(pd.DataFrame({"loss": ["training"]}), "tab-x", "", words=["loss"]).data
+    assert "entrenamiento" in shown["text/html"] and shown["text/csv"] == "loss\ntraining\n"
+
+
+def test_sections_are_numbered_and_the_references_are_none():
+    assert [head.get_text() for head in html(notebook()).find_all("h2")] == ["I. Method", "References"]
+
+
 BARE = """
 import hashlib, locale, sys
 sys.path.insert(0, sys.argv[1])

@@ -19,7 +19,7 @@ from test_tables_stats import scored, trained
 from torch import nn
 
 from fmnist_lib import ROOT, UserError, data, machine, models, training
-from fmnist_lib.commands import report
+from fmnist_lib.commands import predict, report
 from fmnist_lib.commands.line import main
 from fmnist_lib.press.display import Table
 from fmnist_lib.recipe import NUMERICS, Recipe
@@ -410,6 +410,9 @@ def test_what_a_run_says_of_the_test_images_is_what_its_network_says_in_its_read
     loss = F.cross_entropy(logits, labels[:500], reduction="none").numpy()
     assert np.abs(said["loss"][:500] - loss).max() < 1e-4
     assert np.abs(said["probability"][:500] - logits.softmax(1).max(1).values.numpy()).max() < 1e-4
+    for classes, row in zip(predict.classify(run, images[:9]), logits[:9].softmax(1), strict=True):
+        assert dict(classes) == pytest.approx(dict(zip(data.CLASSES, row.tolist(), strict=True)), abs=1e-4)
+        assert [p for _, p in classes] == sorted((p for _, p in classes), reverse=True)
     pd.testing.assert_frame_equal(contents.parse_answers(contents.pack_answers(said)), said)
 
 

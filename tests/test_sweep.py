@@ -1,5 +1,6 @@
 """The sweep: each recipe is trained once, whoever asks, however often it is killed, and to the same bits."""
 
+import contextlib
 import errno
 import json
 import multiprocessing
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -313,3 +315,25 @@ def test_the_cost_of_an_image_is_measured_without_the_test_images(data_dir, monk
 def test_the_cost_of_an_image_is_measured_whatever_the_batch(data_dir, batch):
     recipe = replace(ANN, batch=batch, train_images=max(200, batch))
     assert 0 < sweep.measure(recipe, data_dir) < 1
+
+
+# How long it takes
+
+
+def test_what_is_left_takes_the_seconds_of_its_images_times_the_epochs_that_are_not_done(tmp_path):
+    todo, store = [ANN, replace(ANN, epochs=5, weights_seed=1)], Store(tmp_path, shipped=False)
+    for recipe, lines in zip(todo, (2, 0), strict=True):
+        store.place(recipe).mkdir(parents=True)
+        (store.place(recipe) / record.HISTORY).write_text("head\n" + "an epoch\n" * lines)
+    measuring = SimpleNamespace(map=lambda _, recipes, __: [0.5 for _ in recipes])
+    assert sweep._seconds(measuring, todo, store, "") == 0.5 * 200 * (1 + 5)
+
+
+def test_processes_share_what_is_left(monkeypatch, capsys):
+    monkeypatch.setattr(
+        sweep, "processes", lambda _: contextlib.nullcontext(SimpleNamespace(submit=lambda *_: object()))
+    )
+    monkeypatch.setattr(sweep, "_seconds", lambda *_: 1200.0)
+    monkeypatch.setattr(sweep, "_watch", lambda *_: None)
+    sweep._train_in_processes([ANN, CNN, replace(ANN, weights_seed=1)], None, "", 2, False)
+    assert "About 10 min." in capsys.readouterr().out

@@ -226,6 +226,7 @@ def test_regret_over_time_is_the_mean_of_steps_that_last_to_the_end():
 def test_a_score_is_that_of_the_lowest_loss_so_far_and_a_loss_that_is_no_number_is_none():
     history = pd.DataFrame({"val_loss": [3.0, 1.0, 2.0, np.nan], "val_accuracy": [0.5, 0.6, 0.9, 0.1]})
     assert strategies._so_far(history) == [50.0, 60.0, 60.0, 60.0]
+    assert strategies._so_far(history.assign(val_accuracy=[0.7, 0.6, 0.9, 0.1])) == [70.0, 60.0, 60.0, 60.0]
 
 
 ENDS = {"grid": (1.0, 0.05), "hierarchy": (0.2, 0.1), "one at a time": (0.1, 0.3), "random": (1.0, 0.2)}
@@ -254,7 +255,8 @@ def test_the_search_concludes_with_the_table_s_choice_at_full_size_and_each_stra
 
 def test_the_search_concludes_with_the_interval_of_its_choice_and_with_random_at_the_hierarchys_price():
     earlier = [("random", seed, 0, *step) for seed in (0, 1) for step in ((0.1, 0.9), (0.2, 0.5))]
-    replays = pd.concat([pd.DataFrame(earlier, columns=replayed().columns), replayed()], ignore_index=True)
+    ends = replayed(ENDS | {"grid": (1.0, 0.25)})
+    replays = pd.concat([pd.DataFrame(earlier, columns=ends.columns), ends], ignore_index=True)
     top = search.best(made(), 1)[0]
     rows = [(*search.PAPERS, s, 90.0, 1.0) for s in (1, 2)] + [(*top, s, 90.0 + s, 1.0) for s in (1, 2)]
     compared = search.against(pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"]))
@@ -262,6 +264,7 @@ def test_the_search_concludes_with_the_interval_of_its_choice_and_with_random_at
     half = 12.706204736 * 0.5  # t of one degree of freedom × the standard error of 1.0 and 2.0
     assert (values["difference"], values["low"], values["high"]) == pytest.approx((1.5, 1.5 - half, 1.5 + half))
     assert values["random"] == 0.5  # of 0.2 of a grid, which the hierarchy pays; one at a time pays 0.1
+    assert values["grid"] == pytest.approx((0.05 + 0.25) / 2)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def test_another_takes_as_many_times_longer_an_epoch_as_it_has_operations_and_on
     assert row["clock"] == "by operations" and np.isnan(table().loc["CNN-Nahuel", "seconds"])
 
 
+def test_of_two_that_were_timed_in_a_family_each_takes_its_own_seconds():
+    found = tradeoff.systems(FRAME, {"CNN3-512-0.1": 9.0, "CNN3-128-0.1": 2.0}, 10_000).set_index("model")
+    an_epoch = (found["seconds"] / found["epochs"])[["CNN3-512-0.1", "CNN3-128-0.1"]]
+    assert an_epoch.tolist() == pytest.approx([9.0, 2.0])
+
+
 def test_test_accuracies_are_the_retrainings_and_missing_where_there_is_none():
     again = FRAME[FRAME["test_accuracy"].notna()].set_index("model")["test_accuracy"]
     again = again.rename({"ANN-Juan-0.25": "ANN-Juan"}).to_dict()

@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from babel.messages.pofile import read_po
+from test_tables_stats import trained
 
 from fmnist_lib import ROOT
 from fmnist_lib.commands import plan
+from fmnist_lib.press import display
 from fmnist_lib.press.language import LOCALE
 from fmnist_lib.press.tables import numbers_as_text, patience_as_text, scores_as_text
 from fmnist_lib.recipe import Recipe
@@ -19,6 +21,7 @@ from fmnist_lib.study import (
     protocol,
     provenance,
     ranks,
+    results,
     sections,
     stats,
     strategies,
@@ -68,6 +71,12 @@ def test_a_patience_is_told_with_the_trainings_whose_best_epoch_it_keeps():
     assert patience_as_text(table).to_numpy().tolist() == [["5", "11 / 15", "19.1 / 50.0"]]
 
 
+def test_of_the_parameters_given_those_that_are_not_the_papers_are_bold_and_no_folder_is_told():
+    given = {"k": [3], "lr": 0.001, "device": "cpu", "runs_dir": "there", "out": "here"}
+    told = display.settings(given, {"k": [3, 5], "lr": 0.001, "device": "auto"}).data
+    assert told == "Given: **`k = [3]`**, `lr = 0.001`, `device = 'cpu'`."
+
+
 MADE = pd.DataFrame(
     {
         "system": "Linux", "processor": ["P1", "P2"], "card": [None, "C"], "python": "3", "torch": ["2", "2"],
@@ -76,6 +85,11 @@ MADE = pd.DataFrame(
         "finished": ["2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"], "seconds": [3600.0, 1800.0],
     }
 )  # fmt: skip
+
+
+def test_a_run_is_told_with_the_epochs_that_it_was_trained(tmp_path):
+    run = trained(tmp_path, "ANN-Juan-0.1", losses=(0.3, 0.2, 0.4), epochs=9, patience=1)
+    assert tables.runs(results.frame([run]))[["run", "epochs"]].to_numpy().tolist() == [[run.folder.name, 3]]
 
 
 def test_what_runs_were_made_on_is_told_of_all_of_them():
@@ -96,6 +110,16 @@ def test_the_words_of_a_reading_are_those_of_its_parameter():
     for name in ("split", "weights", "order", "dropout"):
         assert name in meanings[f"{name}_seed"], name
     assert "retraining" in meanings["retrain_seed"] and "retrain" in meanings["retrain_images"]
+
+
+def test_the_reading_of_the_weights_that_meet_the_test_images_is_the_retrainings():
+    told = provenance.readings(protocol.DEFAULTS | {"device": "cpu", "precision": "bf16", "kernels": "torch"})
+    assert told.set_index("parameter")["value"][["keep", "precision"]].tolist() == ["last", "bf16"]
+
+
+def test_the_stamp_tells_the_device_and_the_precision():
+    told = protocol.stamped(protocol.DEFAULTS | {"device": "cpu", "precision": "bf16", "kernels": "torch"})
+    assert told["run_on"] == "cpu, bf16"
 
 
 def test_the_stamp_tells_the_images_that_are_trained_on():
@@ -208,3 +232,6 @@ def test_a_plan_takes_the_seconds_of_an_image_times_its_images_and_epochs_over_t
     monkeypatch.setattr("fmnist_lib.workers.pool.cores", lambda: 2)
     row = plan._plan(ROOT / "params" / "quick.yaml", {"device": "cpu"}, rates)
     assert row["about"] == "15 min" and row["trainings missing"] == 1  # 600 × 3 s on two cores
+    given = {"device": "cpu", "epochs": 6, "train_images": 12_345, "val_images": 67}
+    own = plan._plan(ROOT / "params" / "quick.yaml", given, pd.Series({"CNN3-8-0": 2.0, "M": 9.0}))
+    assert own["about"] == "30 min" and own["each"] == "6 epochs of 12,345 images"

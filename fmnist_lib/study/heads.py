@@ -31,7 +31,7 @@ def summary(found: pd.DataFrame, default: str = "default") -> pd.DataFrame:
     seed that lacks one of a reading's pairs is left out of it.
     """
     every, rows = apart(found), {}
-    usual = every.xs(default, level="reading")
+    usual = every[every.index.get_level_values("reading") == default].droplevel("reading")
     for reading, here in every.groupby(level="reading", sort=False):
         here = here.droplevel("reading").dropna(axis=1, how="all").dropna()
         there = usual.reindex(index=here.index, columns=here.columns).mean(axis=1, skipna=False)
