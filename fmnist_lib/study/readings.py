@@ -51,7 +51,9 @@ READINGS = {
     "best_weights": Reading("the search's best weights tested", FINALISTS, tested="search"),
     "training_mode": Reading("tested in training mode", FINALISTS, training_mode=True),
     "mode_k5": Reading("CNN-Nahuel: k = 5, training mode", (NAHUEL,), {"nahuel_k": 5}, training_mode=True),
-    "mode_batch": Reading("CNN-Nahuel: batches of 1,000, training mode", (NAHUEL,), {"batch": 1000}, training_mode=True),
+    "mode_batch": Reading(
+        "CNN-Nahuel: batches of 1,000, training mode", (NAHUEL,), {"batch": 1000}, training_mode=True
+    ),
 }
 
 
