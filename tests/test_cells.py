@@ -1,6 +1,8 @@
 """The cells of the notebooks: what each shows, from trainings that are made up, is what a hand computes of them."""
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import matplotlib
@@ -11,6 +13,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from statsmodels.stats.proportion import proportion_confint
 from test_claims import ANN, GRID, JUDGED, NAHUEL, SECONDS, WINNER, by_hand, made_up
 from test_claims import retrained as retrained_as_long
@@ -20,11 +23,12 @@ from test_sections import shown
 from test_tables_stats import images_of, scored, trained
 
 from fmnist_lib import ROOT, data
+from fmnist_lib.commands import runs as commands
 from fmnist_lib.press import display
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import answers, conduct, mode, paper, protocol, ranks, results, tables, tradeoff, weighing
+from fmnist_lib.study import answers, conduct, mode, paper, protocol, ranks, results, stats, tables, tradeoff, weighing
 from fmnist_lib.workers import sweep
 
 
@@ -188,22 +192,53 @@ def test_a_sweep_has_wilsons_interval_of_its_validation_images_and_the_most_accu
     assert "the winner is **CNN3-128-0.25**: 92.00 % on validation, at epoch 2" in text_of(outputs)
 
 
+def test_the_file_of_a_sweep_has_a_row_a_run_with_its_model_and_its_own_scores(run, trainings, tmp_path):
+    run("sweep", out=str(tmp_path / "out"), seed=[0, 1], **FEW)
+    written = pd.read_csv(tmp_path / "out" / "table1.csv")
+    models = ["CNN3-128-0.1", "CNN3-128-0.25"]
+    assert sorted(written["model"]) == sorted(2 * models) and written["run"].nunique() == 4
+    for model in models:
+        assert written.loc[written["model"] == model, "accuracy"].tolist() == pytest.approx(2 * [100 * ACCURACY[model]])
+
+
 def test_over_the_curves_of_a_search_lie_those_of_its_retraining(run, trainings):
+    run("sweep", **FEW)  # so that another model wins, which is retrained and drawn nowhere
     drawn = lines(run("retrain", **FEW)["fig-loss"])
     for losses in (losses_of(WINNER), losses_of(WINNER, again=True)[:2]):
         assert [[i, loss] for i, loss in enumerate(losses, 1)] in drawn
 
 
-def test_the_rivals_are_compared_without_the_winner_and_the_winner_with_ann_juan(run, trainings, monkeypatch):
+@pytest.fixture
+def tested(monkeypatch):
+    """Make up what retrained networks say of the test images; list those that are asked."""
+    asked = []
+
     def on_test(done, *_):
+        asked.append((done.recipe.model, done.recipe.epochs))
         images = images_of(ACCURACY[done.recipe.model] - 0.01)
         done.attach(record.TEST, contents.pack_answers(images))
         return images
 
     monkeypatch.setattr(answers, "on_test", on_test)
+    return asked
+
+
+def test_the_rivals_are_compared_without_the_winner_and_the_winner_with_ann_juan(run, trainings, tested):
     outputs = run("test_comparison", **FEW)
     assert outputs["tab-rivals"]["accuracy"].to_dict() == pytest.approx({NAHUEL: 89.0, "ANN-Juan-0.1": 88.0})
     assert "right in 90.00 % of the images and ANN-Juan in 87.00 %: a difference of +3.00 points" in text_of(outputs)
+
+
+def test_the_better_ann_alone_is_retrained_to_its_best_epoch_and_meets_all_test_images(
+    run, trainings, tested, monkeypatch
+):
+    monkeypatch.setitem(ACCURACY, "ANN-Juan-0.25", 0.87)
+    monkeypatch.setitem(LOSS, "ANN-Juan-0.25", 0.5)
+    drawn = lines(run("test_comparison", **FEW | {"ann_p": [0.1, 0.25]})["fig-test"])
+    assert sorted(tested) == sorted((model, 2) for model in (WINNER, NAHUEL, "ANN-Juan-0.1"))
+    bars = [[x for x, _ in line] for line in drawn if len(line) == 2 and line[0][1] == line[1][1]]
+    expected = [proportion_confint(10_000 * (ACCURACY[m] - 0.01), 10_000, method="wilson") for m, _ in tested]
+    assert np.sort(bars, axis=0) == pytest.approx(100 * np.sort(expected, axis=0))
 
 
 def test_the_seconds_of_an_epoch_are_the_median_of_all_clocks_of_a_training_that_validates():
@@ -228,6 +263,57 @@ def test_a_difference_of_precisions_is_bf16_minus_fp32_of_one_seed(tmp_path):
     assert names["measured"]["accuracy in bf16 − in fp32"] == table["difference"].tolist()
 
 
+def test_the_parts_of_a_step_are_shares_of_its_time_in_one_process_beside_their_own_products_at_the_peak():
+    shares = SimpleNamespace(step_parts=None, at_once=lambda *_: [{"first layer": 0.25}, {"first layer": 0.5}])
+    measured = {"bf16 engine": [4000.0], "bf16 product peak": [200.0]}  # of both processes
+    names = {"benchmark": shares, "measured": measured, "pools": [1, 2], "params": {"batch": 100}, "folder": ""}
+    names |= {"fastest": Recipe(WINNER, kernels="numba"), "small": Recipe(WINNER), "best": "bf16", "replace": replace}
+    shown(cell_of("benchmark", "step_parts"), names | {"np": np, "operations": [1e6, 4e6, 2e6, 1e6]})
+    assert measured["a step: first layer"] == pytest.approx([12.5, 25.0])  # of 100 images at 2,000 a second
+    assert measured["a step: its products at the peak"] == pytest.approx([4.0])  # 400 MFLOP at 100 GFLOP/s
+    assert measured["a step: their products at the peak"] == pytest.approx([3.0])
+
+
+def test_the_growth_of_memory_is_from_the_second_run_to_the_last():
+    found = SimpleNamespace(result=lambda: [10.0, 50.0, 60.0, 75.0])
+    pools, measured = [SimpleNamespace(submit=lambda *_: found)], {}
+    names = {"benchmark": SimpleNamespace(start=lambda _: pools, memory=None), "measured": measured, "hardware": "cpu"}
+    names |= {"params": {"batch": 10, "train_images": 100}, "fastest": Recipe(WINNER, batch=10), "folder": ""}
+    shown(
+        cell_of("benchmark", "benchmark.memory"),
+        names | {"replace": replace, "Path": Path, "TemporaryDirectory": TemporaryDirectory},
+    )
+    assert measured["memory after 20 runs / after 2"] == [1.5]
+    assert measured["memory of a process after 20 runs"] == [75.0]
+
+
+def test_the_precisions_are_told_to_differ_by_students_interval_of_90_per_cent():
+    differences = [0.1, -0.2, 0.3, 0.05]
+    rows = [
+        ("fp32 engine / tutorial loop", 2.0),
+        ("bf16 engine / tutorial loop", 7.0),
+        ("bf16 engine / product peak", 60),
+    ]
+    table = pd.DataFrame(rows, columns=["quantity", "value"]).assign(n=1, met="yes")
+    names = {"table": table, "measured": {"accuracy in bf16 − in fp32": differences}, "stats": stats, "best": "bf16"}
+    told = shown(cell_of("benchmark", "90 % interval"), names | {"half": 4, "hardware": "cpu", "say": str.format})
+    low, high = scipy.stats.t.interval(0.9, 3, np.mean(differences), scipy.stats.sem(differences))
+    assert f"differ by {low:+.2f} to {high:+.2f} points of accuracy (4 pairs" in told
+    assert "trains 7.0 times as many images a second in bf16" in told and "and 2.0 times as many in fp32" in told
+
+
+# What is here
+
+
+def test_the_notebook_of_progress_watches_and_lists_the_folder_that_it_is_told(run, tmp_path, monkeypatch, capsys):
+    scored(tmp_path / "own", WINNER)
+    monkeypatch.setattr(commands, "watch", lambda place: [f"watched: {place}"])
+    outputs = run("progress", runs_dir=str(tmp_path / "own"))
+    (table,) = (output for output in outputs.values() if isinstance(output, pd.DataFrame))
+    assert table["run"].tolist() == [path.name for path in (tmp_path / "own").iterdir() if path.name.startswith(WINNER)]
+    assert f"watched: {tmp_path / 'own'}" in capsys.readouterr().out
+
+
 # The data
 
 
@@ -239,3 +325,15 @@ def test_each_sample_stands_under_the_name_of_its_own_label_and_each_set_has_its
         (index,) = np.flatnonzero((images[:, 0].numpy() == np.asarray(image)).all((1, 2)))
         assert data.CLASSES[labels[index]] == name
     assert len(shown_images) == 8 and outputs["tab-classes"].values.tolist() == [[6000, 1000]] * 10
+
+
+def test_the_samples_are_those_of_their_seed_and_named_in_their_alternative_text(run, data_dir, monkeypatch):
+    asked = []
+    monkeypatch.setattr(display, "Figure", lambda *given, **values: asked.append(values) or Shown(*given))
+    outputs = run("sample_images", data_dir=str(data_dir), samples=8, samples_seed=3)
+    images, labels = data.load("train", data_dir=data_dir)
+    chosen = np.random.default_rng(3).choice(60_000, 8, replace=False)
+    drawn = [np.asarray(ax.images[0].get_array()) for ax in outputs["fig-samples"].axes]
+    assert (np.array(drawn) == images[chosen, 0].numpy()).all()
+    assert (asked[0]["seed"], asked[0]["names"]) == (3, ", ".join(data.CLASSES[label] for label in labels[chosen]))
+    assert f"The mean pixel is {images.double().mean() / 255:.3f} of full scale" in text_of(outputs)

@@ -302,6 +302,7 @@ def test_between_its_best_epoch_and_the_last_a_training_goes_from_one_to_the_oth
     row = {"epochs": 2, "model": WINNER, "accuracy, retraining [%]": 91.0, "accuracy, search [%]": 92.0}
     told, _ = cell("retrain", "Between its best epoch and the last", table=pd.DataFrame([row]), own=[history])
     assert "from 0.400 to 0.200" in told and "from 0.200 to 0.600" in told
+    assert "reaches 91.00 % on validation; its search reached 92.00 %" in told
 
 
 def numbers_found(table, inside):
@@ -474,6 +475,19 @@ def test_explore_chooses_the_searches_of_least_loss_and_names_the_most_accurate_
     told, _ = cell("explore", "McNemar's exact p", frame=EXPLORED, runs=dict.fromkeys("abcde"), a=a, b=b, only_a=3,
                    only_b=4, p=0.5, said=said)  # fmt: skip
     assert "the most accurate on validation is c, 94.00 % at epoch 4" in told and "taken for: Bag" in told
+    assert "a alone is right on 3 and b alone on 4" in told
+
+
+def test_explore_tests_the_first_seed_of_each_model_and_without_a_picture_takes_the_first_test_image():
+    rows = [("b", WINNER, 1), ("a", WINNER, 0), ("c", "CNN-Nahuel", 2)]
+    frame = pd.DataFrame(rows, columns=["run", "model", "seed"]).assign(role="retraining", test_accuracy=90.0)
+    _, names = cell("explore", "tested.drop_duplicates", frame=frame, runs={name: f"run {name}" for name in "abc"})
+    assert (names["a"], names["b"]) == ("run a", "run c")
+    parts = {part: (torch.arange(start, start + 3), None) for part, start in (("train", 10), ("test", 20))}
+    given = SimpleNamespace(load=lambda part, data_dir: parts[part])
+    fetching, params = SimpleNamespace(fetch=silent), {"data_dir": "", "picture": ""}
+    _, names = cell("explore", "predict.picture", data=given, download=fetching, params=params)
+    assert names["image"].tolist() == [20]
 
 
 def test_explore_draws_each_of_two_runs_under_its_own_name():
