@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 from torch.nn import functional as F
@@ -168,6 +168,7 @@ def test_a_model_has_one_look_that_no_other_has_even_in_grey():
     assert len({grey(model) for model in MODELS}) == len(MODELS)
     assert len({figures.colour(model) for model in MODELS}) == 8  # two families of three shades, and the rivals
     assert figures.look("CNN3-512-0.1") == figures.look("CNN3-512-0.10")
+    assert [figures.look(name).get("markerfacecolor") for name in GRID[:2]] == [None, "white"]  # hollow is p ≠ 0.1
     assert figures.colour("ANN-Juan") == figures.colour("ANN-Juan-0.25") == figures.COLOURS["ANN-Juan"]
     assert {figures.colour(name) for name in MARKUP} == {figures.NEUTRAL}
     assert figures.colour("CNN7-4096-0.5") and figures.colour("CNN3-0-0.1")
@@ -295,6 +296,13 @@ CNN5-256-0.1 18.6 91.21, CNN5-256-0.25 18.6 91.45, CNN5-512-0.1 16.6 91.28, CNN5
 CNN-Nahuel 19.2 92.62, ANN-Juan-0.1 2.5 89.91, ANN-Juan-0.25 2.6 89.96"""
 
 
+def test_the_line_from_a_point_to_its_name_has_the_hue_of_its_model():
+    frame = scores(["CNN3-512-0.1", "CNN5-128-0.1", "ANN-Juan"])
+    drawn = figures.accuracy_against(axes(7, 3), frame, "seconds")
+    hues = {text.xy: to_hex(text.arrow_patch.get_edgecolor()) for text in drawn.texts if text.arrow_patch}
+    assert hues == {(row.seconds, row.accuracy): figures.colour(row.model).lower() for row in frame.itertuples()}
+
+
 @pytest.mark.parametrize("height", [2.6, 3])
 def test_in_a_crowd_each_name_stands_near_its_point_and_hides_no_other(height):
     frame = pd.DataFrame([row.split() for row in CROWD.split(",")], columns=["model", "cost", "accuracy"])
@@ -368,6 +376,8 @@ def test_each_effect_stands_in_its_named_row_with_those_of_its_seeds():
     for row, seeds, mean in zip(frame.itertuples(), dots[::2], dots[1::2], strict=True):
         y = rows[f"{row.axis} = {row.value}"]
         assert points(mean) == [(row.effect, y)] and points(seeds) == [(x, y) for x in row.each]
+    (between,) = (line for line in drawn.lines if len(set(line.get_ydata())) == 1 and line.get_ydata()[0] % 1)
+    assert rows["k = 5"] < between.get_ydata()[0] < rows["p = 0.1"]
 
 
 def test_each_share_of_the_variance_is_the_bar_beside_its_name():
@@ -376,6 +386,8 @@ def test_each_share_of_the_variance_is_the_bar_beside_its_name():
     widths = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in drawn.patches}
     shown = {name: widths[y] for name, y in named(drawn.yaxis).items()}
     assert shown == {"k": 50, "seed": 30, "three and more, and chance": 5}
+    hues = [to_hex(bar.get_facecolor()) for bar in drawn.patches]
+    assert hues == [figures.INK, figures.INK, figures.FAINT]  # what nothing explains is the faint one
 
 
 def test_each_strategy_is_the_line_of_its_name_from_what_is_paid_to_what_is_missed():
@@ -394,6 +406,9 @@ def test_each_step_of_a_ladder_has_its_seeds_and_their_mean_above_its_name():
         [(x, value) for value in each] for x, each in zip(columns, frame["each"], strict=True)
     ]
     assert points(lines_at(drawn, "_")[0]) == list(zip(columns, frame["accuracy"], strict=True))
+    handles, names = drawn.get_legend_handles_labels()
+    assert names == ["each seed", "mean", "published, without augmentation"]
+    assert [len(set(handle.get_ydata())) for handle in handles[1:]] == [2, 1] and handles[2].get_ydata()[0] == 93.4
 
 
 def test_each_patience_stands_at_what_it_saves_and_loses():

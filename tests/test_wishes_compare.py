@@ -69,6 +69,9 @@ def test_curves_lie_over_one_another_each_with_its_best_epoch_marked():
     drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines]
     assert drawn[0::2] == [(list(run.history["epoch"]), list(run.history["train_loss"])) for run in runs]
     assert drawn[1::2] == [([run.best_epoch], [run.best["train_loss"]]) for run in runs]
+    named = {"train_loss": "Training loss", "val_loss": "Validation loss", "val_accuracy": "Validation accuracy"}
+    for column, name in named.items():
+        assert charts.overlaid(plt.subplots()[1], {"a": runs[0].history}, column).get_ylabel() == name
     plt.close("all")
 
 
