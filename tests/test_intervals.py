@@ -43,6 +43,7 @@ def test_a_claims_figure_shows_every_seed_and_shades_the_margin_or_the_claimed_s
     for ax, (_, group) in zip(fig.axes, rows.groupby("unit", sort=False), strict=True):
         kind, margin = group[["kind", "margin"]].iloc[0]
         (band,) = [patch for patch in ax.patches if patch.get_width() > 0]
+        assert ax.get_xlabel() == group["unit"].iloc[0]
         left, right = band.get_x(), band.get_x() + band.get_width()
         assert right == pytest.approx(margin) if kind != "above" else left == pytest.approx(margin)
         assert left == pytest.approx(-margin) if kind in ("none", "greater", "less") else True
@@ -50,6 +51,8 @@ def test_a_claims_figure_shows_every_seed_and_shades_the_margin_or_the_claimed_s
         assert (
             low <= min(dots(ax)) and max(dots(ax)) <= high and low <= group["low"].min() <= group["high"].max() <= high
         )
+    told = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
+    assert told[0] == ("as claimed" if kind in ("below", "above") else "within the margin")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -124,6 +127,9 @@ def test_a_place_has_its_interval_the_papers_cross_and_how_often_it_is_first():
     assert lines(ax)[:4] == [[[1, 0], [2, 0]], [[1, 0]], [[1, 1], [4, 1]], [[2, 1]]]
     assert lines(ax)[4] == [[2, 0], [1, 1]] and [bar.get_width() for bar in beside.patches] == [70, 30]
     assert [text.get_text() for text in beside.texts] == ["70", "30"]
+    legend = zip(ax.get_legend().get_texts(), ax.get_legend().legend_handles, strict=True)
+    marks = {text.get_text(): handle.get_marker() for text, handle in legend}
+    assert marks == {"ours, 95 % interval": "o", "the paper": "x"}
 
 
 def test_a_waterfall_steps_down_from_the_first_total_to_the_last():
@@ -167,6 +173,14 @@ def test_a_specification_curve_has_a_dot_a_number_and_a_dot_a_choice():
     assert dotted == [({0}, [0, 1]), ({1}, [1])]
     assert [label.get_text() for label in below.get_xticklabels()] == ["mode", "first"]
     assert [label.get_text() for label in below.get_yticklabels()] == ["x", "y"]
+
+
+def test_the_farthest_number_of_a_specification_curve_is_inside_it_on_either_side():
+    for t in (-80.0, 80.0):
+        weighed = pd.DataFrame([("a", "I", "loss", t, 2.0)], columns=["reading", "table", "score", "t", "limit"])
+        fig = specification(plt.figure(figsize=size({"a": ["x"]})), weighed, {"a": ["x"]})
+        low, high = fig.axes[0].get_ylim()
+        assert low < t / 2 < high
 
 
 def test_in_the_table_a_claim_is_worded_and_judged_once_and_each_part_has_its_effect():
