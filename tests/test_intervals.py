@@ -190,6 +190,8 @@ def test_in_the_table_a_claim_is_worded_and_judged_once_and_each_part_has_its_ef
         effect, said = table.loc[row.Index, ["Effect", "verdict"]]
         told = [number(value, DIGITS.get(row.unit, 0), sign="+") for value in (row.paper, row.mean)]
         assert table.loc[row.Index, ["paper", "ours"]].tolist() == told
+        ends = [number(value, DIGITS.get(row.unit, 0), sign="+") for value in (row.low, row.high)]
+        assert table.loc[row.Index, "interval"] == (" … ".join(ends) if row.n > 1 else "—")
         claim = "" if again else row.claim + ": " * (row.part != "")
         assert effect == f"{row.id}. {claim}{f'{row.part} [{row.unit}]' if row.part else ''}"
         assert said == ("" if again else row.verdict)
@@ -255,5 +257,7 @@ def test_a_claim_is_said_with_its_numbers_its_verdict_and_the_seeds_that_would_d
     ) and "spread seen: too many." in claim_as_markdown(never[never["id"] == undecided["id"]])
     few = claims.judge(FRAME[FRAME["seed"] < 14], SECONDS)
     assert "**By the rule: not judged: 3 of 10 seeds**" in claim_as_markdown(few[few["id"] == "S1"])
+    lost = claim_as_markdown(JUDGED[JUDGED["id"] == "S2"].assign(diverged=3))
+    assert "Left out because a run diverged: 3 seeds." in lost and "Left out" not in text
     one = claims.judge(FRAME[FRAME["seed"] == 11], SECONDS)
     assert "(n = 1, so no interval)" in claim_as_markdown(one[one["id"] == "S1"])

@@ -167,7 +167,7 @@ def test_without_git_or_a_checkout_of_its_own_the_source_is_not_known(checkout, 
     assert record.source.cache_clear() or set(record.source().values()) == {None}
 
 
-@pytest.mark.parametrize("name", ["torch", "numpy"])
+@pytest.mark.parametrize("name", ["torch", "numpy", "numba"])
 def test_a_version_in_the_record_is_that_of_the_package_that_is_installed(name):
     assert machine.environment("cpu")[name].partition("+")[0] == metadata.version(name).partition("+")[0]
 

@@ -638,6 +638,22 @@ def test_cuda_that_is_there_and_unusable_is_refused_with_a_fix(device, monkeypat
         machine.resolve(device, "fp32")
 
 
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+def test_a_card_trains_by_pytorchs_kernels_and_in_bf16_from_capability_8_on(capability, precision, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch, "ones", lambda *_, **__: torch.zeros(2))
+    assert machine.resolve() == machine.resolve("cuda") == ("cuda", precision, "torch")
+
+
+def test_a_process_that_is_prepared_has_no_tf32_and_no_convolution_chosen_by_the_clock():
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    matmul.allow_tf32 = cudnn.allow_tf32 = cudnn.benchmark = True
+    cudnn.deterministic = False
+    machine.prepare()
+    assert (matmul.allow_tf32, cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic) == (False, False, False, True)
+
+
 @pytest.mark.parametrize(("device", "precision"), [("cpu", "bf16"), ("cuda", "fp32")])
 def test_the_device_and_precision_really_used_are_part_of_the_recipe(device, precision, monkeypatch):
     monkeypatch.setattr(machine, "resolve", lambda *asked: (device, precision, "torch"))
