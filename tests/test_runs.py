@@ -307,6 +307,23 @@ def test_what_is_attached_is_verified_too(tmp_path, how, name):
     assert Store(tmp_path).missing([RECIPE]) == [RECIPE]
 
 
+def test_answers_that_are_kept_without_their_record_are_no_damage(tmp_path, monkeypatch):
+    run, written = write(tmp_path), []
+
+    def stopped(path, content):
+        if written:
+            raise KeyboardInterrupt
+        written.append(files.write_file(path, content))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fmnist_lib.runs.run.write_file", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run.attach(record.TEST, contents.pack_answers(answers_of()))
+    assert len(written) == 1 and Store(tmp_path).missing([RECIPE]) == [] and run.answers() is None
+    run.attach(record.TEST, contents.pack_answers(answers_of()))
+    assert len(run.answers()) == data.TEST_IMAGES
+
+
 def test_what_set_runs_apart_is_in_every_list_of_them(tmp_path):
     mixed = [write(tmp_path), write(tmp_path, Recipe("CNN3-2-0.1", epochs=2, precision="bf16"), torch="9.9.9")]
     listed = runs.frame(Store(tmp_path)).set_index("run").loc[[run.folder.name for run in mixed]]
