@@ -128,6 +128,38 @@ def test_references_lead_to_their_targets_under_the_target_s_number():
     assert "See Figure 2, Figure 1, Table II and Eq. (1)." in pages(notebook())[0].replace("\n", " ")
 
 
+def test_each_table_and_picture_has_its_own_caption_note_source_and_words_for_ears_in_both_outputs():
+    noted = Table(frame(2), "tab-own", "Own caption.", note="Own note.", runs=["r1"])
+    nb = notebook(shown(noted))
+    page = html(nb)
+    table = page.select_one("#tab-own")
+    assert [table.figcaption.get_text()[-12:], table.select_one(".note").get_text()] == ["Own caption.", "Own note."]
+    assert table.select_one(".source").get_text() == "Source: Notebook.ipynb · r1"
+    assert {cell["scope"] for cell in table.select("tbody th")} == {"row"}
+    assert {cell["scope"] for cell in table.select("thead th")} == {"col"}
+    assert {tuple(cell["class"]) for cell in table.select("td")} == {("number",)}
+    assert [image["alt"] for image in page.find_all("img")] == ["A curve of fig-a", "A curve of fig-b"]
+    contents = {a["href"]: a.get_text() for a in page.select("nav a")}
+    assert len(contents) > 2 and all(page.find(id=href[1:]).get_text() == words for href, words in contents.items())
+    source, _ = super(ArticlePDFExporter, ArticlePDFExporter()).from_notebook_node(nb)
+    assert re.search(r"Own caption\.\],\s*note: \[Own note\.\],\s*source: \[Source: ", source)
+    assert source.count("Own caption.") == 1 and "year: 2026, month: 3, day: 14)" in source
+    assert 'align: left)[#"CNN1-512-0.1"]' in source and 'align: right)[#"0.143"]' in source
+    assert [f'"A curve of fig-{name}"' in source for name in "ab"] == [True, True]
+
+
+def test_a_section_of_a_name_that_was_there_before_has_an_anchor_of_its_own():
+    page = html(notebook(*(markdown(f"## Twice\n\nText {i}.") for i in (1, 2))))
+    one, two = [a["href"][1:] for a in page.select("nav a") if a.get_text().endswith("Twice")]
+    assert [page.find(id=name).find_next("p").get_text() for name in (one, two)] == ["Text 1.", "Text 2."]
+
+
+def test_the_runs_that_are_told_are_those_given_and_else_those_of_the_data():
+    data = pd.DataFrame({"run": ["a", "b", "a"], "x": 1.0})
+    told = [Table(data, "tab-x", "X.", data=data, runs=given).metadata["fmnist"]["runs"] for given in ((), ["c"])]
+    assert told == [["a", "b"], ["c"]]
+
+
 @pytest.mark.parametrize(
     ("exporter", "source", "named"),
     [
