@@ -496,6 +496,9 @@ def walked(element):
 def test_a_formula_is_said_in_the_words_of_its_own_comment():
     assert spoken("% half of a\n\\frac{a}{2}", "en") == "half of a"
     assert spoken("\\frac{a}{2} \\times \\mathcal{L}_{10}", "es") == "a sobre 2 por L sub 10"
+    nb = notebook(markdown("We say $\\frac{a}{2}$."), language="es")
+    source, _ = super(ArticlePDFExporter, ArticlePDFExporter()).from_notebook_node(nb)
+    assert 'alt: "a sobre 2"' in source and 'alt: "a over 2"' not in source
 
 
 def test_stock_nbconvert_finds_the_alternative_text_of_a_figure():

@@ -23,7 +23,7 @@ from fmnist_lib.runs import checkpoint, job, record
 from fmnist_lib.runs.run import lock
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import protocol, results, tables
-from fmnist_lib.workers import pool, sweep
+from fmnist_lib.workers import pool, sweep, worker
 
 SMALL = {"train_images": 200, "val_images": 100, "batch": 100}
 TIMES = {"seconds": 0.0, "finished": "2026-01-01T00:00:00Z"}
@@ -337,3 +337,49 @@ def test_processes_share_what_is_left(monkeypatch, capsys):
     monkeypatch.setattr(sweep, "_watch", lambda *_: None)
     sweep._train_in_processes([ANN, CNN, replace(ANN, weights_seed=1)], None, "", 2, False)
     assert "About 10 min." in capsys.readouterr().out
+    sweep._train_in_processes([ANN, replace(CNN, patience=3)], None, "", 2, False)
+    assert "About 10 min at most." in capsys.readouterr().out
+
+
+def test_the_seconds_of_an_image_are_those_of_its_training_and_in_proportion_of_its_validation(monkeypatch):
+    clock = iter([10.0, 14.0])
+    monkeypatch.setattr(sweep.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(sweep.job, "prepared", lambda *_: (None, None, None))
+    monkeypatch.setattr(sweep.training, "fit", lambda *_, **__: range(2))
+    recipe = replace(ANN, batch=50, train_images=200, val_images=100)
+    assert sweep.measure(recipe, "") == pytest.approx(4 / 100 * 1.2)  # two batches; a validation costs 0.4 of a step
+
+
+# What is asked for reaches who trains
+
+
+@pytest.mark.parametrize(("cluster", "asked"), [("", ("", 7, True)), ("local", ("elsewhere", 7, True))])
+def test_the_workers_and_the_weights_that_are_asked_for_reach_who_trains(cluster, asked, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(sweep.download, "fetch", lambda _: "")
+    monkeypatch.setattr(sweep, "_train_in_processes", lambda *of: given.append(of[2:]))
+    monkeypatch.setattr(sweep, "train_on", lambda *of: given.append(of[3:]))
+    monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
+    sweep.train([ANN], Store(tmp_path, shipped=False), "elsewhere", 7, True, cluster)
+    assert given == [asked]
+
+
+def test_each_process_is_asked_for_the_weights_where_the_sweep_is(monkeypatch):
+    asked, pool = [], SimpleNamespace(submit=lambda _, recipe, store, data_dir, *weights: asked.append(weights))
+    monkeypatch.setattr(sweep, "processes", lambda _: contextlib.nullcontext(pool))
+    monkeypatch.setattr(sweep, "_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(sweep, "_watch", lambda *_: None)
+    sweep._train_in_processes([ANN], None, "", 2, True)
+    assert asked == [(True,)]
+
+
+def test_a_worker_trains_into_the_sweeps_folder_with_the_weights_and_the_shipped_runs_that_it_asks_for(
+    tmp_path, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(job, "train_one", lambda _, store, __, *weights: asked.append((store.sees_shipped, *weights)))
+    (tmp_path / worker.IDENTITY).parent.mkdir()
+    (tmp_path / worker.IDENTITY).write_text("x")
+    for shipped, weights in ((True, False), (False, True)):
+        assert worker._train(ANN, worker.Sweep(str(tmp_path), "x", shipped, "", weights)) == {}
+    assert asked == [(True, False), (False, True)]
