@@ -194,6 +194,9 @@ def test_the_listing_is_for_people(tmp_path):
     assert re.fullmatch(r"\d+ epochs of [\d,]+ images", row["protocol"])
     assert row["best"] == "90.00 % at epoch 1" and re.fullmatch(r"\d+ kB|\d+\.\d MB", row["size"])
     assert row["run"] == RECIPE.name and row["status"] == "finished"
+    taken = sum(path.stat().st_size for path in (tmp_path / RECIPE.name).iterdir())
+    number, unit = row["size"].split()
+    assert float(number) == pytest.approx(taken / {"kB": 1e3, "MB": 1e6}[unit], abs=0.5) and taken > 3000
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,12 @@ def test_ones_own_run_comes_first_and_a_damaged_one_gives_way_to_the_shipped_one
 def test_a_temporary_store_and_one_that_is_told_so_see_only_their_own(tmp_path, shipped):
     for store in (Store("temporary"), Store(tmp_path / "runs", shipped=False)):
         assert store.missing([RECIPE]) == [RECIPE] and store.names_shipped() == set()
+
+
+def test_a_temporary_store_ends_with_its_process_and_with_all_that_it_holds():
+    lines = "from fmnist_lib.runs.store import Store; place = Store('temporary').folder; (place / 'x').write_text('')"
+    done = subprocess.run([sys.executable, "-c", f"{lines}; print(place)"], capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).name.startswith("runs-") and not Path(done.stdout.strip()).exists()
 
 
 def test_every_run_of_the_reference_is_found_and_none_is_listed_as_ones_own(tmp_path):

@@ -430,6 +430,7 @@ def test_one_flipped_bit_anywhere_in_a_checkpoint_is_noticed(tmp_path):
     for at in [*range(0, 75, 5), *(draw.randrange(len(whole)) for _ in range(60))]:
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << draw.randrange(8)]) + whole[at + 1 :])
         assert checkpoint.read(Store(tmp_path).place(RECIPE), RECIPE) is None, at
+    assert len(set(path.parent.glob("checkpoint-damaged-*"))) == 75  # each is kept
     path.write_bytes(whole)
     assert checkpoint.read(Store(tmp_path).place(RECIPE), RECIPE)
 
