@@ -169,9 +169,12 @@ def test_verifying_names_every_damaged_file_of_a_run_and_no_absent_weights(tmp_p
     ]
 
 
-def test_fetch_says_where_the_data_is(data_dir, capsys):
-    assert main(["fetch", "--data-dir", str(data_dir)]) == 0
-    assert capsys.readouterr().out.strip() == str(data_dir)
+def test_fetch_says_where_the_data_is(data_dir, tmp_path, capsys):
+    raw = tmp_path / "elsewhere" / "FashionMNIST" / "raw"
+    raw.parent.mkdir(parents=True)
+    raw.symlink_to(data_dir)
+    assert main(["fetch", "--data-dir", str(tmp_path / "elsewhere")]) == 0
+    assert capsys.readouterr().out.strip() == str(raw)
 
 
 # Which folder, and under which stamp

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from pypdf import PdfReader
 from test_render import html, notebook, shown
 from test_runs import HISTORY, RECIPE, checkpoint_of, write
@@ -272,6 +273,27 @@ def test_a_blank_picture_or_a_light_border_is_a_doubt(grey, middle, inverted, to
     image[..., 9:19, 9:19] = middle
     doubt = predict.doubt(image, inverted)
     assert (told in doubt) if told else doubt == ""
+
+
+@pytest.mark.parametrize(
+    ("ground", "invert", "doubt"),
+    [(255, False, "add --invert"), (255, True, ""), (0, True, "was --invert meant?"), (0, False, "")],
+)
+def test_a_picture_is_named_by_its_three_likeliest_classes_and_inverted_only_if_that_is_said(
+    ground, invert, doubt, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    pixels, seen = np.full((28, 28), ground, np.uint8), []
+    pixels[9:19, 9:19] = 255 - ground
+    Image.fromarray(pixels).save("a.png")
+    classes = [("Bag", 0.6), ("Coat", 0.3), ("Dress", 0.08), ("Shirt", 0.02)]
+    monkeypatch.setattr(reference, "winner", lambda: "winner")
+    monkeypatch.setattr(predict, "classify", lambda run, images: seen.append(images) or [classes])
+    assert main(["predict", *["--invert"] * invert, "a.png"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "a.png: Bag 60.0 %, Coat 30.0 %, Dress 8.0 %\n"
+    assert (seen[0][0, 0].numpy() == (255 - pixels if invert else pixels)).all()
+    assert (doubt in said.err) if doubt else said.err == ""
 
 
 # Working copies
