@@ -209,6 +209,12 @@ def under_way(tmp_path):
     return tmp_path, recipe
 
 
+def test_the_folder_that_is_named_is_the_one_that_is_watched(under_way, monkeypatch, capsys):
+    monkeypatch.setattr(runs, "watch", lambda place: [f"watched: {place}"])
+    assert main(["runs", "--watch", "--runs-dir", str(under_way[0])]) == 0
+    assert capsys.readouterr().out == f"watched: {under_way[0]}\n"
+
+
 def test_what_is_being_trained_is_read_from_disk_with_the_time_that_is_left(under_way):
     folder, recipe = under_way
     (row,) = runs.progress(Store(folder)).to_dict("records")
