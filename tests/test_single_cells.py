@@ -26,6 +26,11 @@ def silent(*_, **__):
     return None
 
 
+def data_of(*_, data, **__):
+    """Stand in for a figure or table by the data that are kept beside it."""
+    return data
+
+
 def cell(notebook, words, **names):
     """Run the cell that has these words; return what it shows and the names that it leaves."""
     names = {"say": say, "Table": Shown, "WINNER": WINNER, "pd": pd, "np": np, "plt": plt, "several": True} | names
@@ -64,6 +69,16 @@ def test_the_losses_are_those_of_the_lowest_validation_loss_and_of_the_last_epoc
     runs = [SimpleNamespace(history=history, recipe=SimpleNamespace(model=WINNER))]
     _, names = cell("report", "ends = mean.loc", study=SimpleNamespace(searched=runs, retrained=[]))
     assert names["ends"]["val_loss"] == [0.2, 0.3] and names["ends"]["train_loss"] == [0.4, 0.1]
+
+
+def test_beside_table_one_lie_its_own_scores_and_beside_the_losses_the_curves_of_search_and_retraining():
+    data, _ = cell("report", "tab-validation", scores_as_text=silent, table1=None, scores="I", Table=data_of)
+    assert data == "I"
+    search, other, again = (SimpleNamespace(recipe=SimpleNamespace(model=m)) for m in (WINNER, "CNN-Nahuel", WINNER))
+    names = {"study": SimpleNamespace(searched=[search, other], retrained=[again]), "curves": [1], "again": None}
+    names |= {"results": SimpleNamespace(curves=list), "figures": SimpleNamespace(DOUBLE=7, loss_curves=silent)}
+    data, _ = cell("report", "results.curves(drawn)", Figure=data_of, **names)
+    assert data == [search, again]
 
 
 def test_what_the_winner_costs_is_told_first_and_its_gain_over_the_ann():
