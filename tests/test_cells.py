@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+import seaborn as sns
 from statsmodels.stats.proportion import proportion_confint
 from test_claims import ANN, GRID, JUDGED, NAHUEL, SECONDS, WINNER, by_hand, made_up
 from test_claims import retrained as retrained_as_long
@@ -24,9 +25,10 @@ from test_tables_stats import images_of, scored, trained
 
 from fmnist_lib import ROOT, data
 from fmnist_lib.commands import runs as commands
-from fmnist_lib.press import display
+from fmnist_lib.press import display, figures
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, record
+from fmnist_lib.runs.files import write_file
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import answers, conduct, mode, paper, protocol, ranks, results, stats, tables, tradeoff, weighing
 from fmnist_lib.workers import sweep
@@ -230,11 +232,13 @@ def test_the_rivals_are_compared_without_the_winner_and_the_winner_with_ann_juan
 
 
 def test_the_better_ann_alone_is_retrained_to_its_best_epoch_and_meets_all_test_images(
-    run, trainings, tested, monkeypatch
+    run, trainings, tested, monkeypatch, tmp_path
 ):
     monkeypatch.setitem(ACCURACY, "ANN-Juan-0.25", 0.87)
     monkeypatch.setitem(LOSS, "ANN-Juan-0.25", 0.5)
-    drawn = lines(run("test_comparison", **FEW | {"ann_p": [0.1, 0.25]})["fig-test"])
+    drawn = lines(run("test_comparison", out=str(tmp_path / "out"), **FEW | {"ann_p": [0.1, 0.25]})["fig-test"])
+    written = pd.read_csv(tmp_path / "out" / "table2.csv").set_index("model")["accuracy"].to_dict()
+    assert written == pytest.approx({WINNER: 90.0, NAHUEL: 88.0, "ANN-Juan": 87.0})
     assert sorted(tested) == sorted((model, 2) for model in (WINNER, NAHUEL, "ANN-Juan-0.1"))
     bars = [[x for x, _ in line] for line in drawn if len(line) == 2 and line[0][1] == line[1][1]]
     expected = [proportion_confint(10_000 * (ACCURACY[m] - 0.01), 10_000, method="wilson") for m, _ in tested]
@@ -300,6 +304,36 @@ def test_the_precisions_are_told_to_differ_by_students_interval_of_90_per_cent()
     low, high = scipy.stats.t.interval(0.9, 3, np.mean(differences), scipy.stats.sem(differences))
     assert f"differ by {low:+.2f} to {high:+.2f} points of accuracy (4 pairs" in told
     assert "trains 7.0 times as many images a second in bf16" in told and "and 2.0 times as many in fp32" in told
+
+
+def test_each_file_of_a_benchmark_holds_its_own_numbers_and_each_panel_its_own_quantity(tmp_path):
+    pairs = pd.DataFrame({"model": ["M"], "seed": [0], "fp32": [90.0], "bf16": [91.0], "difference": [1.0]})
+    measured = {
+        "fp32 engine": [100.0, 110.0],
+        "twice the epochs": [2.5],
+        "twice the seeds": [1.9],
+        "device memory": [7],
+    }
+    names = {"measured": measured, "pairs": pairs, "figures": figures, "plt": plt, "pd": pd, "sns": sns}
+    drawn = []
+    names |= {"Figure": lambda fig, *_, **__: drawn.append(fig) or SimpleNamespace(data={"image/svg+xml": "drawing"})}
+    shown(cell_of("benchmark", "sns.stripplot"), names)
+    panels = {
+        ax.get_xlabel(): sorted(x for dots in ax.collections for x, _ in dots.get_offsets()) for ax in drawn[0].axes
+    }
+    assert panels == {
+        "training [images/s]": [100, 110],
+        "time for twice as much [×]": [1.9, 2.5],
+        "bf16 − fp32, accuracy [points]": [1],
+    }
+    names |= {"params": {"out": str(tmp_path)}, "Path": Path, "write_file": write_file}
+    names |= {"table": pd.DataFrame({"value": [4.0]}), "seconds": pd.DataFrame({"seconds": [3.0]})}
+    computer = {"card": None, "processor": "P", "cores": 2, "memory": "8 GB", "torch": "2.11"}
+    shown(cell_of("benchmark", 'target / "seconds.csv"'), names | {"computer": computer})
+    written = {path.stem: pd.read_csv(path).to_dict("list") for path in tmp_path.glob("*.csv")}
+    assert written["seconds"] == {"seconds": [3.0]} and written["equivalence"] == pairs.to_dict("list")
+    assert written["benchmark"] == {"value": [4.0], "machine": ["P, 2 cores, 8 GB, torch 2.11"]}
+    assert (tmp_path / "benchmark.svg").read_text() == "drawing"
 
 
 # What is here
