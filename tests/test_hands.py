@@ -192,7 +192,7 @@ def test_a_bare_report_says_what_it_would_take_and_does_nothing(tmp_path, monkey
 def test_the_listing_is_for_people(tmp_path):
     write(tmp_path)
     (row,) = runs.listing(Store(tmp_path)).to_dict("records")
-    assert re.fullmatch(r"\d+ epochs of [\d,]+ images", row["protocol"])
+    assert row["protocol"] == f"{RECIPE.epochs} epochs of {RECIPE.train_images:,} images"
     assert row["best"] == "90.00 % at epoch 1" and re.fullmatch(r"\d+ kB|\d+\.\d MB", row["size"])
     assert row["run"] == RECIPE.name and row["status"] == "finished"
     taken = sum(path.stat().st_size for path in (tmp_path / RECIPE.name).iterdir())
@@ -222,7 +222,7 @@ def test_what_is_being_trained_is_read_from_disk_with_the_time_that_is_left(unde
     assert row["left"] == pytest.approx(10.0 * (recipe.epochs - 1)) and row["alive"]
     first, second = next(runs.watch(str(folder))).splitlines()
     assert first == "1 finished, 1 under way, 0 interrupted"
-    assert ": epoch 1 of 2, loss 0.333, 90.00 % on validation, about " in second
+    assert ": epoch 1 of 2, loss 0.333, 90.00 % on validation, about 10 s left" in second
 
 
 def test_watching_ends_when_nothing_is_under_way_and_writes_nothing(under_way, monkeypatch):
