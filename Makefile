@@ -26,6 +26,8 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# A thread that waits leaves its core to the tests of the other worker.
+test: export OMP_WAIT_POLICY := passive
 test: lint  ## unit and fault tests, then every notebook
 	$(BIN)/python -m pytest -n auto --dist worksteal
 	$(BIN)/python -m pytest --nbmake -n auto notebooks
