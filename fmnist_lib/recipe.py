@@ -14,8 +14,9 @@ IMAGES = 60_000  # in its training part
 MODERN = ("schedule", "smoothing", "flips", "shifts", "averaging")  # what came after the paper: `fmnist_lib.modern`
 LATER = {"patience": 0, "kernels": "torch", "nahuel_k": 3, "data_set": "Fashion-MNIST"}  # younger than the oldest runs:
 LATER |= {"schedule": "constant", "smoothing": 0.0, "flips": False, "shifts": 0, "averaging": 0.0}  # so not written
+KIND = ("device", "precision", "kernels")  # how a run is computed, and the ways there are:
 KINDS = [("cpu", "fp32", "torch"), ("cpu", "fp32", "numba"), ("cpu", "bf16", "torch"), ("cpu", "bf16", "numba")]
-KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]  # device, precision, kernels
+KINDS += [("cuda", "fp32", "torch"), ("cuda", "bf16", "torch")]
 
 
 def knob(default, rule: Rule, meaning: str):

@@ -10,7 +10,7 @@ import pandas as pd
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands import card, readme
 from fmnist_lib.press.language import speak
-from fmnist_lib.recipe import KINDS, NUMERICS
+from fmnist_lib.recipe import KIND, KINDS, NUMERICS
 from fmnist_lib.runs import record
 from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.run import Run
@@ -22,7 +22,6 @@ from fmnist_lib.workers import sweep
 FOLDER = ROOT / "reports" / "reference"
 PAGES = ROOT  # where README.md and LEEME.md are
 LARGEST = 50_000_000  # bytes of a report's notebook; the reference has 2 % of it
-KIND = ("device", "precision", "kernels")
 MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a browser
 
 

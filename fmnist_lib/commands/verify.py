@@ -12,6 +12,7 @@ import torch
 
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands import reference, report
+from fmnist_lib.recipe import KIND
 from fmnist_lib.runs.files import read_file
 from fmnist_lib.study import protocol
 from fmnist_lib.study.protocol import Study
@@ -54,8 +55,8 @@ def compared(folder: Path, study: Study, values: dict, again: dict, data: dict, 
     drawn, kept = {}, {path.name: _bytes(path) for path in [*folder.glob("report.[hp]*"), *folder.glob("*.svg")]}
     for name, notebook in notebooks.items():
         kinds = (nb.metadata["papermill"]["parameters"] for nb in (again[name], notebook))
-        asked = {tuple(given.get(key) for key in reference.KIND) for given in kinds}
-        added = {*PLACES, *(reference.KIND if len(asked) > 1 else ())}
+        asked = {tuple(given.get(key) for key in KIND) for given in kinds}
+        added = {*PLACES, *(KIND if len(asked) > 1 else ())}
         made, there = made | shown(again[name], name, added), there | shown(notebook, name, added)
         drawn, kept = drawn | pictures(again[name], name), kept | pictures(notebook, name)
     made |= data
@@ -89,7 +90,7 @@ def executed(folder: Path, study: Study, values: dict) -> tuple[dict, dict]:
     asked of another machine, or written where the report or its runs are.
     """
     given = {name: value for name, value in reference.written(folder)[0].items() if name not in ELSEWHERE}
-    kind = {name: values[name] for name in reference.KIND}
+    kind = {name: values[name] for name in KIND}
     given |= {} if protocol.resolved(protocol.DEFAULTS | given) == tuple(kind.values()) else kind
     with tempfile.TemporaryDirectory() as temporary:
         given["runs_dir"] = str(Path(temporary) / "runs")
@@ -188,7 +189,7 @@ def departures(study: Study, values: dict) -> list[str]:
     units = {run.record["environment"]["capability"] for run in study.every}
     if (mine := torch.backends.cpu.get_cpu_capability()) not in units:
         found.append(f"{UNITS} {mine}, the runs had {', '.join(sorted(units))}")
-    asked = protocol.resolved(protocol.DEFAULTS | {name: "auto" for name in reference.KIND})
-    if asked != tuple(values[name] for name in reference.KIND):
+    asked = protocol.resolved(protocol.DEFAULTS | {name: "auto" for name in KIND})
+    if asked != tuple(values[name] for name in KIND):
         found.append(f"this machine trains by {', '.join(asked)}")
     return found

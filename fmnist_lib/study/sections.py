@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fmnist_lib import ROOT
-from fmnist_lib.recipe import KINDS
+from fmnist_lib.recipe import KIND, KINDS
 from fmnist_lib.runs import pack, record
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
@@ -14,7 +14,6 @@ from fmnist_lib.study import beyond, folds, protocol, results, search, tables, v
 from fmnist_lib.study.parameters import checked, read_file
 from fmnist_lib.study.readings import READINGS
 
-KIND = ("device", "precision", "kernels")
 OVERVIEW = ["parameters", "notebook", "runs", "seeds", "device, precision, kernels", "processor", "vector units"]
 OVERVIEW += ["commits", "newest run"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from fmnist_lib import UserError, machine, training
-from fmnist_lib.recipe import KINDS, Recipe
+from fmnist_lib.recipe import KIND, KINDS, Recipe
 from fmnist_lib.runs import checkpoint, job
 from fmnist_lib.runs.files import memory_explained, refuse_shipped, sigterm_as_ctrl_c
 from fmnist_lib.runs.record import HISTORY, RECORD
@@ -73,7 +73,7 @@ def alike(recipes: list[Recipe], names: set[str]) -> Counter[tuple[str, str, str
     """Count the runs of these names that differ from a recipe in device, precision or kernels alone, by these."""
     counts = Counter()
     for recipe, kind in itertools.product(recipes, KINDS):
-        other = replace(recipe, **dict(zip(("device", "precision", "kernels"), kind, strict=True)))
+        other = replace(recipe, **dict(zip(KIND, kind, strict=True)))
         counts[kind] += other != recipe and other.name in names
     return +counts
 
