@@ -160,7 +160,7 @@ def test_every_study_is_found_whole_with_the_runs_that_its_own_list_names(taken)
     assert table["processor"]["rigorous.yaml"] == made["environment"]["processor"]
     assert table["vector units"]["rigorous.yaml"] == made["environment"]["capability"]
     assert table["commits"]["rigorous.yaml"] == table["commits"]["folds.yaml"]
-    assert table["commits"]["rigorous.yaml"].split()[0] == (made["source"]["commit"] or "—")[:10]  # none without git
+    assert table["commits"]["rigorous.yaml"].split()[0] == (made["source"]["commit"] or "—")[:7]  # none without git
 
 
 def test_numbers_that_follow_one_another_are_told_by_their_ends():

@@ -70,7 +70,7 @@ def _pairs(variables: dict) -> str | None:
 
 
 def _commit(source: dict) -> str | None:
-    return source and source["commit"] and source["commit"][:10] + (" with changes" if source["changed"] else "")
+    return source and source["commit"] and source["commit"][:7] + (" with changes" if source["changed"] else "")
 
 
 def _test(run: Run) -> dict:

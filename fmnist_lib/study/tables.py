@@ -186,7 +186,7 @@ def newest(frame: pd.DataFrame) -> str:
     return max(frame["finished"], default="")
 
 
-LINE = "{count} runs · newest run {date} · torch {torch} · {where} · commit {commit}"  # at the foot of every page
+LINE = "{count} runs · newest run {date} · torch {torch} · {where} · git {commit}"  # at the foot of every page
 
 
 def made(frame: pd.DataFrame) -> dict:
