@@ -133,8 +133,9 @@ def test_effects_and_their_errors_are_those_of_statsmodels_mixed_model(level):
     assert (found["low"], found["high"]) == pytest.approx(
         (found["estimate"] - half, found["estimate"] + half), rel=1e-3
     )
-    t = scipy.stats.t.ppf(0.975, freedom) * found["estimate"] / half
-    assert found["p"] == pytest.approx(2 * scipy.stats.t.sf(t, freedom), rel=0.05)
+    weak = effects.effects(scores).loc["p: 0.25 − 0.1"]
+    t = scipy.stats.t.ppf(0.975, freedom) * weak["estimate"] / half  # of as many networks as k's
+    assert 1e-3 < weak["p"] == pytest.approx(2 * scipy.stats.t.sf(abs(t), freedom), rel=0.01)
 
 
 def test_one_seed_or_seeds_alike_have_effects_without_intervals_and_none_is_refused():
@@ -145,6 +146,9 @@ def test_one_seed_or_seeds_alike_have_effects_without_intervals_and_none_is_refu
     lacking.loc[1, "CNN5-128-0.1"] = np.nan
     assert (effects.effects(lacking)["n"] == 2).all()
     pd.testing.assert_frame_equal(effects.effects(lacking), effects.effects(lacking.dropna()))
+    k = effects.design()["k: 3 − 5"] / 3
+    low_high = effects.effects(lacking).loc["k: 3 − 5", ["low", "high"]]
+    assert effects.contrast(lacking, k) == pytest.approx(tuple(low_high))
     with pytest.raises(UserError, match="no seed has all twelve"):
         effects.effects(grid_of(1).assign(**{"CNN5-128-0.1": np.nan}))
 
@@ -218,6 +222,7 @@ def test_the_spread_is_taken_apart_as_it_was_put_together():
     assert (found["images"] ** 2).mean() ** 0.5 == pytest.approx(100 * math.sqrt(np.mean(p * (1 - p)) / 4000), rel=0.05)
     assert (found["seen"] ** 2).mean() ** 0.5 == pytest.approx((found["images"] ** 2).mean() ** 0.5, rel=0.15)
     assert found["test set"].mean() == pytest.approx(100 * math.sqrt(np.var(p) / 4000), rel=0.05)
+    assert (found["networks"] ** 2).mean() < 0.5 * (found["seen"] ** 2).mean()  # of networks alike only chance is left
     apart = luck.spread(made_up_answers(shared=0.02)[0])
     assert apart["networks"] == pytest.approx(2.0, rel=0.6) and apart["networks"] > 5 * apart["images"]
 
@@ -344,6 +349,8 @@ def test_the_best_of_twelve_is_as_much_too_high_as_the_greatest_of_twelve_draws(
     assert zero == 0 and up == -down == pytest.approx(scipy.stats.t.ppf(0.975, 399) * 1.0, rel=0.12)
     sure = pd.DataFrame([[93.0] + [92.0] * 11] * 3, columns=MODELS)
     assert gap.curse(sure)[0] == 0
+    ahead = scores.assign(**{"CNN3-512-0.1": scores["CNN3-512-0.1"] + 5})  # it wins whatever its luck is
+    assert gap.curse(ahead)[0] == pytest.approx(0, abs=0.02)
 
 
 def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_it_shows():
@@ -360,6 +367,10 @@ def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_i
     levels = scores["accuracy"][MODELS].mean(axis=1)
     reach = scipy.stats.t.ppf(0.975, 4) * levels.std()
     assert found.loc[gap.NAMES["split"], ["low", "high"]].tolist() == pytest.approx([-reach, reach])
+    assert found.loc[gap.NAMES["curse"], ["size", "low", "high", "n"]].tolist() == [*gap.curse(scores["accuracy"])]
+    scores.loc[4, ("test", "CNN-Nahuel")] = np.nan  # and of the fifth seed no mean over both rivals
+    told = gap.rivals(scores).set_index("name").loc[gap.NAMES["test"]]
+    assert (told["n"], told["size"]) == (4, pytest.approx(pd.concat(harder, axis=1)[:4].mean(axis=None)))
     one = gap.rivals(scores.head(1)).set_index("name")
     assert one.loc[[gap.NAMES["curse"], gap.NAMES["split"]], "size"].isna().all() and gap.NAMES["mode"] not in one.index
 
@@ -403,3 +414,18 @@ def test_an_effect_near_zero_is_below_a_bound_of_two_by_every_opinion_at_the_fam
     found = opinions.opinions(claims.judge(results.frame([])), scores).set_index("id")
     said = found.loc["S9", ["rule", "bootstrap", "signs flipped", "sign test"]]
     assert (said == "−").all(axis=None) and set(levels) == {1 - 0.05 / 12, 1 - 0.05 / 5}
+    assert (found.loc["S9", "sign p"] == 2 / 2**10).all()
+
+
+def test_an_effect_between_two_levels_is_undecided_by_every_opinion_and_a_seed_without_it_counts_for_none(monkeypatch):
+    level, parts = claims.level("P1"), [part for part in claims.PARTS if part.claim == "P1"]
+    monkeypatch.setattr(claims, "PARTS", parts)  # the others take long
+    monkeypatch.setattr(claims, "level", lambda claim: level)
+    accuracy = grid_of(10, k=0.09)
+    each = accuracy.filter(like="CNN3").mean(axis=1) - accuracy.filter(like="CNN5").mean(axis=1)
+    assert 0.01 < scipy.stats.ttest_1samp(each, 0).pvalue < 0.05
+    accuracy.loc[10, "CNN5-128-0.1"] = 92.0  # one of twelve
+    scores = pd.concat({"accuracy": accuracy}, axis=1).reindex(columns=results.papers().columns)
+    (row,) = opinions.opinions(pd.DataFrame({"id": ["P1"]}), scores).to_dict("records")
+    assert [row[name] for name in ("rule", "signs flipped", "sign test", "mixed model")] == ["0"] * 4
+    assert (row["n"], row["sign p"]) == (10, scipy.stats.binomtest(9, 10).pvalue) and level == 0.99
