@@ -97,6 +97,15 @@ def test_a_test_accuracy_of_those_seeds_alone_in_which_it_won_is_none_of_its_mea
     assert systems["test"].notna().sum() == 1 and systems["test"].notna()["CNN3-512-0.1"]
 
 
+def test_a_search_that_diverged_has_no_part_in_its_system():
+    own = FRAME[FRAME["model"] == "CNN3-512-0.1"]
+    lost = own[own["role"] == "search"].assign(seed=1, split_seed=43, run="lost", status="diverged", best_epoch=99)
+    both = pd.concat([own, lost.assign(best_val_accuracy=10.0)])
+    told, alone = (tradeoff.systems(frame, MEASURED, 10_000) for frame in (both, own))
+    pd.testing.assert_frame_equal(told, alone)
+    pd.testing.assert_frame_equal(tradeoff.by_seed(both), tradeoff.by_seed(own))
+
+
 @given(POINTS)
 def test_the_front_is_what_a_sweep_from_the_cheapest_finds(points):
     frame = pd.DataFrame(points, columns=["cost", "accuracy"])
