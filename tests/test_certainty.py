@@ -417,10 +417,16 @@ def test_an_effect_near_zero_is_below_a_bound_of_two_by_every_opinion_at_the_fam
     assert (found.loc["S9", "sign p"] == 2 / 2**10).all()
 
 
+def only(claim, monkeypatch):
+    """Leave this claim alone, at its family's level; the others take long."""
+    level, parts = claims.level(claim), [part for part in claims.PARTS if part.claim == claim]
+    monkeypatch.setattr(claims, "PARTS", parts)
+    monkeypatch.setattr(claims, "level", lambda _: level)
+    return level
+
+
 def test_an_effect_between_two_levels_is_undecided_by_every_opinion_and_a_seed_without_it_counts_for_none(monkeypatch):
-    level, parts = claims.level("P1"), [part for part in claims.PARTS if part.claim == "P1"]
-    monkeypatch.setattr(claims, "PARTS", parts)  # the others take long
-    monkeypatch.setattr(claims, "level", lambda claim: level)
+    level = only("P1", monkeypatch)
     accuracy = grid_of(10, k=0.09)
     each = accuracy.filter(like="CNN3").mean(axis=1) - accuracy.filter(like="CNN5").mean(axis=1)
     assert 0.01 < scipy.stats.ttest_1samp(each, 0).pvalue < 0.05
@@ -429,3 +435,11 @@ def test_an_effect_between_two_levels_is_undecided_by_every_opinion_and_a_seed_w
     (row,) = opinions.opinions(pd.DataFrame({"id": ["P1"]}), scores).to_dict("records")
     assert [row[name] for name in ("rule", "signs flipped", "sign test", "mixed model")] == ["0"] * 4
     assert (row["n"], row["sign p"]) == (10, scipy.stats.binomtest(9, 10).pvalue) and level == 0.99
+
+
+def test_the_sign_test_puts_an_effect_on_the_side_of_most_seeds_though_their_mean_is_on_the_other(monkeypatch):
+    only("S6", monkeypatch)
+    scores = pd.DataFrame(92.0, index=range(20), columns=results.papers().columns)
+    scores["test", "CNN3-512-0.1"] = [92.0 - 0.1] * 17 + [92.0 + 5] * 3
+    (row,) = opinions.opinions(pd.DataFrame({"id": ["S6"]}), scores).to_dict("records")
+    assert (row["rule"], row["sign test"]) == ("0", "+") and row["sign p"] == scipy.stats.binomtest(17, 20).pvalue

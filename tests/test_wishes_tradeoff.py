@@ -85,6 +85,13 @@ def test_the_papers_winner_is_set_against_the_ann_seed_by_seed():
     assert (values["patience"], values["saved"], values["worst"]) == (4, 40.0, 0.0)
 
 
+def test_the_seconds_of_an_epoch_are_the_benchmarks_of_each_model_and_none_are_made_up(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "SECONDS", tmp_path / "seconds.csv")
+    assert tradeoff.measured() == {}
+    results.SECONDS.write_text("model,seconds,n\nANN-Juan-0.25,0.5,6\nCNN-Nahuel,10,7\n")
+    assert tradeoff.measured() == {"ANN-Juan-0.25": 0.5, "CNN-Nahuel": 10.0}
+
+
 def test_patience_without_a_whole_training_is_refused():
     with pytest.raises(UserError, match="here is none"):
         tradeoff.patience_curve([], range(1, 4))
