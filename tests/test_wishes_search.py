@@ -1,5 +1,6 @@
 """The search: its table as listed, effects and importance as they were put in, each strategy by hand."""
 
+from dataclasses import replace
 from itertools import product
 
 import matplotlib
@@ -93,6 +94,7 @@ def test_a_run_becomes_a_row_with_its_accuracy_and_its_operations_at_the_best_ep
     row = search.frame([run]).iloc[0]
     flop = sum(networks.flop(models.build("CNN3-128-0.1")))
     assert tuple(row) == (3, 128, 0.1, "adam", 0.0003, "relu", 1, 2.0, pytest.approx(flop * 10_000 * 2 / 1e12))
+    assert search.an_epoch(replace(one, train_images=5000)) == pytest.approx(flop * 5000 / 1e12)
     scores, costs = strategies.by_seed([run])
     assert scores == {43: {search.config(one): [1.0] + [2.0] * 19}} and costs[search.config(one)] * 2 == row["teraflop"]
 
