@@ -32,9 +32,10 @@ def test_the_bca_interval_is_the_one_that_its_formula_gives():
     bias = scipy.stats.norm.ppf((np.mean(draws < values.mean()) + np.mean(draws <= values.mean())) / 2)
     leave = values.mean() - np.array([np.delete(values, i).mean() for i in range(n)])  # the jackknife's skewness
     a = (leave**3).sum() / (6 * (leave**2).sum() ** 1.5)
-    z = scipy.stats.norm.ppf([0.025, 0.975])
-    expected = np.quantile(draws, scipy.stats.norm.cdf(bias + (bias + z) / (1 - a * (bias + z))))
-    assert stats.bca_interval(values) == pytest.approx(expected, abs=0.02)
+    for level in (0.95, 0.8):
+        z = scipy.stats.norm.ppf([0.5 - level / 2, 0.5 + level / 2])
+        expected = np.quantile(draws, scipy.stats.norm.cdf(bias + (bias + z) / (1 - a * (bias + z))))
+        assert stats.bca_interval(values, level) == pytest.approx(expected, abs=0.02)
     plain = np.quantile(draws, [0.025, 0.975])
     assert stats.bca_interval(values)[1] > plain[1] + 0.03  # skewed, and so its interval
 
@@ -133,8 +134,9 @@ def test_effects_and_their_errors_are_those_of_statsmodels_mixed_model(level):
     assert (found["low"], found["high"]) == pytest.approx(
         (found["estimate"] - half, found["estimate"] + half), rel=1e-3
     )
-    t = scipy.stats.t.ppf(0.975, freedom) * found["estimate"] / half
-    assert found["p"] == pytest.approx(2 * scipy.stats.t.sf(t, freedom), rel=0.05)
+    weak = effects.effects(scores).loc["p: 0.25 − 0.1"]
+    t = scipy.stats.t.ppf(0.975, freedom) * weak["estimate"] / half  # of as many networks as k's
+    assert 1e-3 < weak["p"] == pytest.approx(2 * scipy.stats.t.sf(abs(t), freedom), rel=0.01)
 
 
 def test_one_seed_or_seeds_alike_have_effects_without_intervals_and_none_is_refused():
@@ -145,6 +147,9 @@ def test_one_seed_or_seeds_alike_have_effects_without_intervals_and_none_is_refu
     lacking.loc[1, "CNN5-128-0.1"] = np.nan
     assert (effects.effects(lacking)["n"] == 2).all()
     pd.testing.assert_frame_equal(effects.effects(lacking), effects.effects(lacking.dropna()))
+    k = effects.design()["k: 3 − 5"] / 3
+    low_high = effects.effects(lacking).loc["k: 3 − 5", ["low", "high"]]
+    assert effects.contrast(lacking, k) == pytest.approx(tuple(low_high))
     with pytest.raises(UserError, match="no seed has all twelve"):
         effects.effects(grid_of(1).assign(**{"CNN5-128-0.1": np.nan}))
 
@@ -218,6 +223,7 @@ def test_the_spread_is_taken_apart_as_it_was_put_together():
     assert (found["images"] ** 2).mean() ** 0.5 == pytest.approx(100 * math.sqrt(np.mean(p * (1 - p)) / 4000), rel=0.05)
     assert (found["seen"] ** 2).mean() ** 0.5 == pytest.approx((found["images"] ** 2).mean() ** 0.5, rel=0.15)
     assert found["test set"].mean() == pytest.approx(100 * math.sqrt(np.var(p) / 4000), rel=0.05)
+    assert (found["networks"] ** 2).mean() < 0.5 * (found["seen"] ** 2).mean()  # of networks alike only chance is left
     apart = luck.spread(made_up_answers(shared=0.02)[0])
     assert apart["networks"] == pytest.approx(2.0, rel=0.6) and apart["networks"] > 5 * apart["images"]
 
@@ -233,14 +239,14 @@ def test_the_agreement_is_the_share_of_pairs_and_one_seed_has_no_spread():
 
 
 def test_the_images_that_every_network_gets_wrong_are_told_with_what_most_take_them_for(tmp_path):
-    label = np.array([0, 1, 2, 3])
-    said = {"ANN-Juan-0.1": [[0, 2, 3, 5], [0, 2, 3, 3]], "CNN-Nahuel": [[4, 2, 4, 3], [0, 2, 3, 3]]}
+    label = np.array([0, 1, 2, 3, 4])  # of the last one network is right
+    said = {"ANN-Juan-0.1": [[0, 2, 3, 5, 5], [0, 2, 3, 3, 5]], "CNN-Nahuel": [[4, 2, 4, 3, 5], [0, 2, 3, 3, 4]]}
     runs = []
     for model, answers in said.items():
         for seed, predicted in enumerate(answers):
             run = scored(tmp_path, model, seed)
             images = pd.DataFrame({"label": label, "predicted": predicted, "probability": 0.9, "loss": 0.2})
-            whole = pd.concat([images, images.iloc[[0] * 9996].assign(predicted=0)], ignore_index=True)
+            whole = pd.concat([images, images.iloc[[0] * 9995].assign(predicted=0)], ignore_index=True)
             run.attach(record.TEST, contents.pack_answers(whole))
             runs.append(read(run.folder))
     answers = luck.answered([*runs, scored(tmp_path, "CNN5-128-0.1")])
@@ -250,7 +256,7 @@ def test_the_images_that_every_network_gets_wrong_are_told_with_what_most_take_t
     assert found["share"].tolist() == [1.0, 0.75] and found["label"].tolist() == [1, 2]
     assert luck.shared_mistakes({}).empty
     assert luck.spreads(answers).loc["CNN-Nahuel", "seen"] == pytest.approx(
-        100 * np.std([0.9997, 0.9998], ddof=1), rel=1e-6
+        100 * np.std([0.9996, 0.9998], ddof=1), rel=1e-6
     )
 
 
@@ -344,6 +350,8 @@ def test_the_best_of_twelve_is_as_much_too_high_as_the_greatest_of_twelve_draws(
     assert zero == 0 and up == -down == pytest.approx(scipy.stats.t.ppf(0.975, 399) * 1.0, rel=0.12)
     sure = pd.DataFrame([[93.0] + [92.0] * 11] * 3, columns=MODELS)
     assert gap.curse(sure)[0] == 0
+    ahead = scores.assign(**{"CNN3-512-0.1": scores["CNN3-512-0.1"] + 5})  # it wins whatever its luck is
+    assert gap.curse(ahead)[0] == pytest.approx(0, abs=0.02)
 
 
 def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_it_shows():
@@ -352,6 +360,9 @@ def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_i
     found = gap.rivals(scores, pd.Series([0.8, 0.9])).set_index("name")
     assert found["size"].iloc[1:].sum() == pytest.approx(92.44 - 90.89)
     assert found.loc[gap.NAMES["mode"], "size"] == pytest.approx(0.85)
+    said = {"curse": "best of twelve", "epoch": "best epoch", "test": "test images", "split": "split"}
+    for name, words in said.items():
+        assert words in gap.NAMES[name] and gap.NAMES[name] in found.index, name
     lost = scores["accuracy", "CNN3-512-0.1"] - scores["validation", "CNN3-512-0.1"]
     expected = scipy.stats.ttest_1samp(lost, 0).confidence_interval(0.95)
     assert found.loc[gap.NAMES["epoch"], ["size", "low", "high"]].tolist() == pytest.approx([lost.mean(), *expected])
@@ -360,6 +371,10 @@ def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_i
     levels = scores["accuracy"][MODELS].mean(axis=1)
     reach = scipy.stats.t.ppf(0.975, 4) * levels.std()
     assert found.loc[gap.NAMES["split"], ["low", "high"]].tolist() == pytest.approx([-reach, reach])
+    assert found.loc[gap.NAMES["curse"], ["size", "low", "high", "n"]].tolist() == [*gap.curse(scores["accuracy"])]
+    scores.loc[4, ("test", "CNN-Nahuel")] = np.nan  # and of the fifth seed no mean over both rivals
+    told = gap.rivals(scores).set_index("name").loc[gap.NAMES["test"]]
+    assert (told["n"], told["size"]) == (4, pytest.approx(pd.concat(harder, axis=1)[:4].mean(axis=None)))
     one = gap.rivals(scores.head(1)).set_index("name")
     assert one.loc[[gap.NAMES["curse"], gap.NAMES["split"]], "size"].isna().all() and gap.NAMES["mode"] not in one.index
 
@@ -368,17 +383,20 @@ def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_i
 
 
 def test_the_mixed_models_contrast_of_a_pattern_is_the_effect_of_its_factor():
-    scores = pd.concat({"accuracy": grid_of(k=0.5, p=0.1)}, axis=1).reindex(columns=results.papers().columns)
+    both = {"accuracy": grid_of(k=0.5, p=0.1), "loss": grid_of(5, p=-0.3)}
+    scores = pd.concat(both, axis=1).reindex(columns=results.papers().columns)
     parts = {(part.claim, part.words): part for part in claims.PARTS}
     found = effects.effects(scores["accuracy"], 0.99)
     same = {"P1": "k: 3 − 5", "P3": "p: 0.25 − 0.1"}
+    lost = effects.effects(scores["loss"], 0.99).loc["p: 0.25 − 0.1", ["low", "high"]]
+    assert opinions.mixed(parts["P2", "loss, p = 0.25 − 0.1"], scores, 0.99) == pytest.approx(tuple(lost))
     for (claim, words), part in parts.items():
         low, high = opinions.mixed(part, scores, 0.99)
         if claim in same or words == "n = 512 − 128":
             assert (low, high) == pytest.approx(tuple(found.loc[same.get(claim, "n: 512 − 128"), ["low", "high"]]))
-        elif claim in ("S1", "S2"):
+        elif claim in ("S1", "S2") or words.startswith("loss"):
             assert (low + high) / 2 == pytest.approx(part.effect(scores).mean())
-        elif claim != "P2" and words not in ("n = 256 − 128", "n = 512 − 256"):
+        elif words not in ("n = 256 − 128", "n = 512 − 256"):
             assert np.isnan([low, high]).all(), part  # not of the grid's accuracies or losses alone
 
 
@@ -403,3 +421,33 @@ def test_an_effect_near_zero_is_below_a_bound_of_two_by_every_opinion_at_the_fam
     found = opinions.opinions(claims.judge(results.frame([])), scores).set_index("id")
     said = found.loc["S9", ["rule", "bootstrap", "signs flipped", "sign test"]]
     assert (said == "−").all(axis=None) and set(levels) == {1 - 0.05 / 12, 1 - 0.05 / 5}
+    assert (found.loc["S9", "sign p"] == 2 / 2**10).all()
+    assert found.loc["P5", "rule"] == "−"  # no epoch of 92 is inside, and so their share is below four in five
+
+
+def only(claim, monkeypatch):
+    """Leave this claim alone, at its family's level; the others take long."""
+    level, parts = claims.level(claim), [part for part in claims.PARTS if part.claim == claim]
+    monkeypatch.setattr(claims, "PARTS", parts)
+    monkeypatch.setattr(claims, "level", lambda _: level)
+    return level
+
+
+def test_an_effect_between_two_levels_is_undecided_by_every_opinion_and_a_seed_without_it_counts_for_none(monkeypatch):
+    level = only("P1", monkeypatch)
+    accuracy = grid_of(10, k=0.09)
+    each = accuracy.filter(like="CNN3").mean(axis=1) - accuracy.filter(like="CNN5").mean(axis=1)
+    assert 0.01 < scipy.stats.ttest_1samp(each, 0).pvalue < 0.05
+    accuracy.loc[10, "CNN5-128-0.1"] = 92.0  # one of twelve
+    scores = pd.concat({"accuracy": accuracy}, axis=1).reindex(columns=results.papers().columns)
+    (row,) = opinions.opinions(pd.DataFrame({"id": ["P1"]}), scores).to_dict("records")
+    assert [row[name] for name in ("rule", "signs flipped", "sign test", "mixed model")] == ["0"] * 4
+    assert (row["n"], row["sign p"]) == (10, scipy.stats.binomtest(9, 10).pvalue) and level == 0.99
+
+
+def test_the_sign_test_puts_an_effect_on_the_side_of_most_seeds_though_their_mean_is_on_the_other(monkeypatch):
+    only("S6", monkeypatch)
+    scores = pd.DataFrame(92.0, index=range(20), columns=results.papers().columns)
+    scores["test", "CNN3-512-0.1"] = [92.0 - 0.1] * 17 + [92.0 + 5] * 3
+    (row,) = opinions.opinions(pd.DataFrame({"id": ["S6"]}), scores).to_dict("records")
+    assert (row["rule"], row["sign test"]) == ("0", "+") and row["sign p"] == scipy.stats.binomtest(17, 20).pvalue

@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -469,6 +469,19 @@ def test_a_row_of_the_frame_is_what_the_run_says(tmp_path):
     assert frame.loc[1, "seconds"] == 7.0 and frame.loc[0, ["train_loss@23", "val_loss@23"]].isna().all()
     assert frame.loc[1, ["test_accuracy", "train_loss@13", "val_loss@13"]].isna().all()
     assert frame.loc[0, "padding"] == "1,0" and results.frame([run], 40).loc[0, "seed"] == 5
+
+
+def test_a_row_of_the_frame_says_on_what_and_from_which_source_and_its_curve_bears_its_name(tmp_path):
+    run, other = trained(tmp_path, WINNER), trained(tmp_path, WINNER, 1, (0.5, 0.4))
+    made = {name: f"own {name}" for name in ("torch", "python", "system", "processor", "card", "capability")}
+    source = {"commit": "c0ffee" * 6, "changed": True, "lock": "1a", "preregistration": "2b"}
+    marked = [replace(run, record=run.record | {"source": source | {"changed": changed}, "environment": made})
+              for changed in (True, False)]  # fmt: skip
+    row, clean = (results.frame([one]).loc[0] for one in marked)
+    assert {name: row[name] for name in made} == made and row["preregistration"] == "2b"
+    assert (row["commit"], clean["commit"]) == ("c0ffeec0ff with changes", "c0ffeec0ff")
+    curves = results.curves([run, other]).groupby("run")["val_loss"].agg(list)
+    assert curves.to_dict() == {run.folder.name: [0.3, 0.2, 0.4], other.folder.name: [0.5, 0.4]}
 
 
 def test_scores_by_seed_leave_out_what_diverged_and_refuse_two_runs_of_one_seed():

@@ -124,6 +124,13 @@ def test_the_layers_listed_have_the_shapes_that_hooks_see(name):
     assert listed[-1] == ("Linear", (10,))
 
 
+def test_a_layer_is_listed_with_its_channels_its_kernel_and_its_dropout():
+    names = [name for name, _ in networks.layers(models.build("CNN5-16-0.25"))]
+    assert [name for name in names if " " in name] == [
+        "Conv2d 1→32, 5×5", "MaxPool2d 2×2", "Conv2d 32→64, 5×5", "MaxPool2d 2×2", "Dropout 0.25", "Dropout 0.25",
+    ]  # fmt: skip
+
+
 def test_the_layers_listed_leave_the_model_as_it_was():
     model = models.build("CNN3-8-0.1")
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -64,6 +64,28 @@ def test_each_reading_changes_what_its_words_say():
     assert [name for name, r in READINGS.items() if r.tested == "search"] == ["best_weights"]
 
 
+CHOSEN = {  # of a reading that chooses so the words say so
+    "padding = 0,0": "no padding", "padding = same": "keeps the size", "output = dropout_relu": "on the outputs",
+    "shuffle = False": "same batches", "scaling = standardised": "standardised", "input_dropout = True": "the pixels",
+    "p = 0 in ANN-Juan": "no dropout", "validate_on = test": "chosen on test", "nahuel_k = 5": "k = 5",
+    "batch = 1000": "1,000", "retrain_images = 60000": "all 60,000", "retrain_seed = 0": "same seeds",
+    "search's best weights": "best weights", "training mode": "training mode",
+}  # fmt: skip
+
+
+def test_the_words_of_a_reading_name_all_that_it_chooses_and_nothing_that_it_does_not():
+    for name, reading in READINGS.items():
+        said = {choice for choice, words in CHOSEN.items() if words in reading.words}
+        assert said == set(choices(reading)), name
+
+
+def test_what_alters_no_search_gives_no_table_one_and_neither_does_what_is_tested_otherwise():
+    anew = ["no_padding", "same_padding", "output_dropout", "fixed_batches", "standardised", "pixel_dropout"]
+    anew += ["no_dropout", "chosen_on_test", "nahuel_k5", "nahuel_batch", "nahuel_both"]
+    assert [name for name, reading in READINGS.items() if reading.searched_anew] == [*anew, "mode_k5", "mode_batch"]
+    assert [name for name, reading in READINGS.items() if reading.validated] == ["default", *anew]
+
+
 def test_a_reading_changes_what_it_says_on_the_networks_that_it_names_and_nothing_else():
     default = {(r.model, r.split_seed): r for r in weighing.searches(READINGS["default"], PARAMS)}
     for name, reading in READINGS.items():

@@ -1,5 +1,6 @@
 """Single cells of the notebooks, run on stand-ins: each takes the right column, sign, row and run, by a hand."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -14,6 +15,7 @@ from test_wishes_folds import TABLE
 from fmnist_lib import data
 from fmnist_lib.study import beyond, certainty, folds, search, stats, strategies, tables, tradeoff
 from fmnist_lib.study.paper import WINNER
+from fmnist_lib.study.readings import READINGS, choices
 
 LADDER = [("a", s, 90.0 + s, 80.0 + s) for s in (1, 2)] + [("b", s, 91.0 + s, 85.0 + s) for s in (1, 2)]
 
@@ -439,12 +441,13 @@ def test_the_search_s_tables_have_the_rates_as_trained_and_count_their_own_runs_
     told, _ = cell("hyperparameters", "tab-full", **names | {"search": seen}, full=[*lost, lost[0]], trained=[lost[1]])
     assert told == ([0.03], 2) and asked == [(3, True)]
     replayed = pd.DataFrame({"paid": [0.1, 1.0]})
-    own = SimpleNamespace(replay=recorder(asked, replayed), by_seed=lambda runs: (runs, "costs"), over_time=silent)
-    cell(
+    own = SimpleNamespace(replay=recorder(asked, replayed), by_seed=lambda runs: (runs, "costs"))
+    own.over_time = lambda _, at: (at.min(), at.max())
+    _, names = cell(
         "hyperparameters", "strategies.replay", strategies=own, trained="trained", params={"replays": 7},
         search=SimpleNamespace(space=lambda _: "space"),
     )  # fmt: skip
-    assert asked[-1] == ("trained", "costs", "space", 7)
+    assert asked[-1] == ("trained", "costs", "space", 7) and names["curves"] == pytest.approx((0.1, 1.0))
 
 
 def test_folds_count_their_seeds_from_the_split_that_was_asked_for_in_the_notebook_and_in_the_report():
@@ -530,3 +533,93 @@ def test_the_hours_are_those_of_what_is_missing_and_each_reading_of_the_padding_
     figures = SimpleNamespace(DOUBLE=7)
     cell("readings", "fig-kernel", shown=shown, apart=[1], intervals=intervals, figures=figures, Figure=silent)
     assert drawn[0][["name", "estimate", "low", "high"]].to_numpy().tolist() == [["R", 0.5, 0.1, 0.9]]
+
+
+def test_each_file_of_a_study_holds_its_own_table():
+    written, names = [], {"Path": Path, "params": {"out": "there"}}
+    names |= {"write_file": lambda path, content: written.append((path.name, content.decode().split()[0]))}
+    every = ("table", "summary", "curve", "importance", "ends", "compared")
+    names |= {name: pd.DataFrame({name: [1]}) for name in every}
+    names["search"] = SimpleNamespace(trained_at=lambda frame: frame.set_axis(["as trained"], axis=1))
+    cell("cross_validation", '/ "folds.csv"', **names)
+    cell("hyperparameters", "full_size = ", **names | {"ends": names["ends"].rename_axis("strategy")})
+    cell("tradeoff", '/ "patience.csv"', **names)
+    assert written == [
+        ("folds.csv", "table"), ("out_of_fold.csv", "summary"), ("search.csv", "table"),
+        ("importance.csv", "importance"), ("strategies.csv", "strategy,ends"), ("full_size.csv", "as"),
+        ("tradeoff.csv", "table"), ("patience.csv", "curve"),
+    ]  # fmt: skip
+
+
+def test_each_figure_of_the_trade_off_is_drawn_of_its_own_cost():
+    labels = {"fig-epochs": "Best epoch", "fig-seconds": "Seconds of", "fig-operations": "Operations of"}
+    labels |= {"fig-size": "Trainable parameters"}
+    names = {"alt": "", "drawn": lambda *given: given, "Figure": lambda given, *_, **__: given}
+    told = [cell("tradeoff", figure, **names)[0] for figure in labels]
+    assert tuple(cost for cost, _ in told) == tradeoff.COSTS
+    assert all(label.startswith(words) for (_, label), words in zip(told, labels.values(), strict=True))
+
+
+def test_the_ten_best_of_the_search_are_the_means_over_its_seeds_of_as_many_configurations():
+    rows = [(k, n, 0.1, "adam", 0.001, "relu", seed, 90.0 + k + n + seed, 1.0) for n in range(6) for k in (3, 5)
+            for seed in (1, 3)]  # fmt: skip
+    told, _ = cell(
+        "hyperparameters", "tab-top", search=search, trained=[],
+        table=pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"]),
+        Table=lambda frame, *_, count, n, **__: (frame, count, n),
+    )  # fmt: skip
+    assert told[0].iloc[0][["k", "n", "accuracy"]].tolist() == [5, 5, 102.0] and len(told[0]) == 10
+    assert told[1:] == (12, 2)
+
+
+def test_of_the_trade_off_the_most_accurate_system_stands_first():
+    columns = ["model", "n", "accuracy", "test", "epochs", "seconds", "clock", "teraflop", "millions", "low", "high"]
+    table = pd.DataFrame([("a", *range(10)), ("b", *range(10, 20))], columns=columns)
+    told, _ = cell("tradeoff", "tab-costs", table=table)
+    assert told.given.to_numpy().tolist() == [["b", *range(10, 18)], ["a", *range(8)]]
+
+
+def test_the_scores_of_the_readings_stand_with_their_seeds_and_with_those_that_are_not_weighed():
+    weighed, drawn = pd.DataFrame({"reading": ["default", "no_padding", "default"]}), []
+    scored = pd.DataFrame({"numbers": [3, 9]}, index=["no_padding", "default"])
+    weighing = SimpleNamespace(weigh=lambda _: weighed, score=lambda _: scored, shown=lambda frame: frame)
+    names = {"READINGS": READINGS, "weighing": weighing, "params": {"seed": [11, 12, 13]}, "tr": str, "found": None}
+    _, names = cell("readings", "weighing.weigh(found)", **names)
+    absent = [reading.words for name, reading in READINGS.items() if name not in scored.index]
+    assert names["missing"] == ", ".join(absent) and names["enough"]
+    told, _ = cell(
+        "readings", "tab-scores", **names | {"Table": lambda *given, n, missing, **__: (given[0], n, missing)}
+    )
+    assert told[0] is scored and told[1:] == (3, names["missing"])
+    names |= {"choices": choices, "size": lambda _: (1, 1), "specification": lambda _, *given: drawn.extend(given)}
+    told, _ = cell("readings", "fig-specification", **names | {"Figure": lambda *_, n, **__: n})
+    assert drawn[0]["reading"].tolist() == ["as in this report", "no padding", "as in this report"] and told == 3
+    assert drawn[1] == {"no padding": ["padding = 0,0"], "as in this report": []}
+    plt.close("all")
+
+
+def test_each_conclusion_rests_on_the_tables_of_its_own_study():
+    asked, own = [], {name: name for name in ("table", "curve", "frame", "replayed", "compared", "summary", "found")}
+    names = ("trading", "searching", "cross_validation")
+    own |= {"wishes": SimpleNamespace(**{name: recorder(asked, ("", {})) for name in names}), "READINGS": READINGS}
+    cell("tradeoff", "wishes.trading", tradeoff=SimpleNamespace(by_seed=lambda frame: f"seeds of {frame}"), **own)
+    cell("hyperparameters", "wishes.searching", **own)
+    cell("cross_validation", "wishes.cross_validation", **own)
+    assert asked == [("table", "curve", "seeds of frame"), ("table", "replayed", "compared"), ("summary",)]
+    apart = pd.DataFrame({"estimate": [1.0]}, index=["no_padding"])
+    told, _ = cell("readings", "heads.summary", heads=SimpleNamespace(summary=recorder(asked, apart)), **own)
+    assert asked.pop() == ("found",) and told.given.iloc[0].tolist() == ["no padding", 1.0]
+    conclusions = SimpleNamespace(same_head=recorder(asked, ("", {})))
+    cell("readings", "conclusions.same_head", conclusions=conclusions, apart=apart)
+    assert asked.pop()[0] is apart
+
+
+def test_what_is_trained_of_folds_meets_the_test_images_and_the_search_goes_on_with_the_best_of_its_whole_table():
+    asked, sweep = [], SimpleNamespace(train=lambda *_, **__: ["a", "b"])
+    names = {"sweep": sweep, "store": None, "params": {"data_dir": "here", "workers": 1, "cluster": ""}}
+    answers, folds = SimpleNamespace(on_test=recorder(asked)), SimpleNamespace(recipes=silent)
+    cell("cross_validation", "answers.on_test", answers=answers, folds=folds, **names)
+    cell(
+        "hyperparameters", "at_full_size(", search=SimpleNamespace(at_full_size=recorder(asked)), table="table", **names
+    )
+    assert asked == [("a", "here"), ("b", "here"), ("table", names["params"])]

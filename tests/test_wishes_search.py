@@ -1,5 +1,6 @@
 """The search: its table as listed, effects and importance as they were put in, each strategy by hand."""
 
+from dataclasses import replace
 from itertools import product
 
 import matplotlib
@@ -9,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from test_tables_stats import trained
 
 from fmnist_lib import ROOT, UserError, machine, models
 from fmnist_lib.press import charts
@@ -92,8 +94,15 @@ def test_a_run_becomes_a_row_with_its_accuracy_and_its_operations_at_the_best_ep
     row = search.frame([run]).iloc[0]
     flop = sum(networks.flop(models.build("CNN3-128-0.1")))
     assert tuple(row) == (3, 128, 0.1, "adam", 0.0003, "relu", 1, 2.0, pytest.approx(flop * 10_000 * 2 / 1e12))
+    assert search.an_epoch(replace(one, train_images=5000)) == pytest.approx(flop * 5000 / 1e12)
     scores, costs = strategies.by_seed([run])
     assert scores == {43: {search.config(one): [1.0] + [2.0] * 19}} and costs[search.config(one)] * 2 == row["teraflop"]
+
+
+def test_the_table_keeps_what_diverged_and_a_comparison_of_what_finished_does_not(tmp_path):
+    runs = [trained(tmp_path, "CNN3-8-0.1", seed, (0.3, last)) for seed, last in ((1, 0.2), (2, np.nan))]
+    assert search.frame(runs)["seed"].tolist() == [1, 2]
+    assert search.frame(runs, finished=True)["seed"].tolist() == [1]
 
 
 def test_what_cannot_be_trained_at_full_size_is_refused_before_the_table_is_trained():
@@ -134,6 +143,7 @@ def test_importance_is_the_share_of_the_sum_of_squares_worked_out_by_hand():
     for term, square in squares.items():
         assert found.loc[term, "share"] == pytest.approx(100 * square / total), term
     assert found["share"].sum() == pytest.approx(100) and found.index[-1] == "Residual"
+    assert search.importance(made(noise=0.5))["share"].sum() == pytest.approx(100)  # with what nothing explains
 
 
 def test_full_size_is_compared_with_the_papers_configuration_seed_by_seed():
@@ -145,6 +155,9 @@ def test_full_size_is_compared_with_the_papers_configuration_seed_by_seed():
     half = 12.706204736 * 0.25  # t of one degree of freedom × the standard error of 1.0 and 1.5
     assert first[["difference", "low", "high"]].tolist() == pytest.approx([1.25, 1.25 - half, 1.25 + half])
     assert table.iloc[1]["difference"] == 0
+    rows.append((*other, 3, 99.0, 4.0))  # which has no pair
+    more = search.against(pd.DataFrame(rows, columns=[*search.AXES, "seed", "accuracy", "teraflop"])).iloc[0]
+    assert more[["seeds", "difference", "cost"]].tolist() == [3, 1.25, 1.0]
 
 
 def test_the_grid_and_random_ask_everything_once_and_choose_the_best():
@@ -184,6 +197,14 @@ def test_halving_trains_the_better_half_twice_as_long_and_pays_for_each_epoch_on
     assert paid == 12 * 1 + 6 * 1 + 3 * 2 + 2 * 4  # 12, 6, 3 and 2 configurations up to epochs 1, 2, 4 and 8
 
 
+def test_halving_begins_with_32_configurations_and_an_eighth_of_the_epochs_rounded_up():
+    space = SPACE | {"n": list(range(16))}  # 64 configurations
+    scores = dict.fromkeys(product(*space.values()), [1.0] * 20)
+    replay = strategies.Replay(scores, dict.fromkeys(scores, 1.0))
+    strategies.halving(replay, space, np.random.default_rng(0))
+    assert replay.paid == 32 * 3 + 16 * 2 + 8 * 5 + 4 * 10  # up to epochs 3, 5, 10 and 20
+
+
 def test_halving_loses_what_is_slow_at_first():
     scores = {one: [worth(one)] * 8 for one in CONFIGS} | {CONFIGS[-1]: [0.0] * 7 + [99.0]}
     assert searched("successive halving", scores)[1] != CONFIGS[-1] == searched("grid", scores)[1]
@@ -197,8 +218,10 @@ def test_what_was_asked_is_paid_once_and_the_choice_is_the_best_of_those_trained
 
 def test_a_choice_is_judged_by_the_other_seed():
     lucky, steady = CONFIGS[:2]
-    scores = {1: {one: [0.0] for one in CONFIGS} | {lucky: [9.0]}, 2: {one: [0.0] for one in CONFIGS} | {steady: [7.0]}}
+    others = {one: [0.0, 0.0] for one in CONFIGS}  # after an epoch all are alike
+    scores = {1: others | {lucky: [0.0, 9.0]}, 2: others | {steady: [0.0, 7.0]}}
     replays = strategies.replay(scores, dict.fromkeys(CONFIGS, 1.0), SPACE, 2)
+    assert replays.query("strategy == 'grid'").groupby("seed")["regret"].last().to_dict() == {1: 7.0, 2: 9.0}
     last = strategies.ends(replays).set_index("strategy")
     assert last.loc["grid", ["paid", "regret", "n"]].tolist() == [1.0, (7 + 9) / 2, 2]
     assert last.loc["random", "n"] == 4 and last.loc["hierarchy", "paid"] < 1

@@ -85,6 +85,13 @@ def test_the_papers_winner_is_set_against_the_ann_seed_by_seed():
     assert (values["patience"], values["saved"], values["worst"]) == (4, 40.0, 0.0)
 
 
+def test_the_seconds_of_an_epoch_are_the_benchmarks_of_each_model_and_none_are_made_up(monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "SECONDS", tmp_path / "seconds.csv")
+    assert tradeoff.measured() == {}
+    results.SECONDS.write_text("model,seconds,n\nANN-Juan-0.25,0.5,6\nCNN-Nahuel,10,7\n")
+    assert tradeoff.measured() == {"ANN-Juan-0.25": 0.5, "CNN-Nahuel": 10.0}
+
+
 def test_patience_without_a_whole_training_is_refused():
     with pytest.raises(UserError, match="here is none"):
         tradeoff.patience_curve([], range(1, 4))
@@ -95,6 +102,15 @@ def test_a_test_accuracy_of_those_seeds_alone_in_which_it_won_is_none_of_its_mea
     again = FRAME[(FRAME["role"] == "retraining") & (FRAME["model"] == "CNN3-512-0.1")].assign(seed=1, split_seed=43)
     systems = tradeoff.systems(pd.concat([FRAME, second, again]), MEASURED, 10_000).set_index("model")
     assert systems["test"].notna().sum() == 1 and systems["test"].notna()["CNN3-512-0.1"]
+
+
+def test_a_search_that_diverged_has_no_part_in_its_system():
+    own = FRAME[FRAME["model"] == "CNN3-512-0.1"]
+    lost = own[own["role"] == "search"].assign(seed=1, split_seed=43, run="lost", status="diverged", best_epoch=99)
+    both = pd.concat([own, lost.assign(best_val_accuracy=10.0)])
+    told, alone = (tradeoff.systems(frame, MEASURED, 10_000) for frame in (both, own))
+    pd.testing.assert_frame_equal(told, alone)
+    pd.testing.assert_frame_equal(tradeoff.by_seed(both), tradeoff.by_seed(own))
 
 
 @given(POINTS)

@@ -117,6 +117,13 @@ def test_the_reading_of_the_weights_that_meet_the_test_images_is_the_retrainings
     assert told.set_index("parameter")["value"][["keep", "precision"]].tolist() == ["last", "bf16"]
 
 
+def test_a_point_that_the_paper_leaves_open_is_told_as_it_was_given():
+    given = {"padding": "same", "shuffle": False, "nahuel_k": 5, "ann_p": [0.5], "retrain_seed": 7, "split_seed": 8}
+    told = provenance.readings(given | {"device": "cpu", "precision": "bf16", "kernels": "torch"})
+    values = told.set_index("parameter")["value"]
+    assert values[list(given)].tolist() == ["same", "false", "5", "[0.5]", "7", "8"] and values["scaling"] == "unit"
+
+
 def test_the_stamp_tells_the_device_and_the_precision():
     told = protocol.stamped(protocol.DEFAULTS | {"device": "cpu", "precision": "bf16", "kernels": "torch"})
     assert told["run_on"] == "cpu, bf16"
