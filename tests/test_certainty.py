@@ -451,3 +451,11 @@ def test_the_sign_test_puts_an_effect_on_the_side_of_most_seeds_though_their_mea
     scores["test", "CNN3-512-0.1"] = [92.0 - 0.1] * 17 + [92.0 + 5] * 3
     (row,) = opinions.opinions(pd.DataFrame({"id": ["S6"]}), scores).to_dict("records")
     assert (row["rule"], row["sign test"]) == ("0", "+") and row["sign p"] == scipy.stats.binomtest(17, 20).pvalue
+
+
+def test_the_sign_test_cannot_decide_where_too_few_seeds_are_on_a_side(monkeypatch):
+    only("S6", monkeypatch)
+    scores = pd.DataFrame(92.0, index=range(20), columns=results.papers().columns)
+    scores["test", "CNN3-512-0.1"] = [92.0] * 16 + [91.9] * 4
+    (row,) = opinions.opinions(pd.DataFrame({"id": ["S6"]}), scores).to_dict("records")
+    assert row["sign p"] == 2 * 0.5**4 and (row["rule"], row["sign test"], row["signs flipped"]) == ("0", "", "0")

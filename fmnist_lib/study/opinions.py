@@ -22,8 +22,8 @@ def opinions(judged: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
         found = {"rule": _side(*stats.mean_interval(effect, level), at)}
         found["bootstrap"] = _side(*stats.bca_interval(effect, level), at)
         found["signs flipped"] = _by_p(stats.sign_flip(effect, at), effect, at, level)
-        sides = np.sign((effect - at).round(9))  # most seeds' side, which their mean need not be on
-        found["sign test"] = _by_p(stats.sign_test(effect, at), sides, 0.0, level)
+        sides = np.sign((effect - at).round(9))  # of which most decide, not the mean of the effect
+        found["sign test"] = _by_p(stats.sign_test(effect, at), sides[sides != 0], 0.0, level)
         found["mixed model"] = _side(*mixed(part, scores, level), at)
         differs = [name for name, side in found.items() if side and side != found["rule"]]
         about = {"id": part.claim, "part": part.words, "n": len(effect)}
