@@ -164,6 +164,8 @@ def test_the_data_of_a_report_are_those_of_its_last_making_alone(tmp_path, monke
     assert made == {f"tab-{name}.csv" for name in report.NOTEBOOKS}
     for name in ("tab-older.csv", "fig-older.csv", "mine.csv"):
         (out / report.DATA / name).write_text("")
+    (out / ".making" / report.DATA).mkdir(parents=True)
+    (out / ".making" / report.DATA / "tab-killed.csv").write_text("")  # of a process that was killed
     report.make(ROOT / "params" / "quick.yaml", {"device": "cpu"}, out)
     assert {path.name for path in (out / report.DATA).iterdir()} == made | {"mine.csv"}
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -227,11 +228,14 @@ def test_a_plan_takes_the_seconds_of_an_image_times_its_images_and_epochs_over_t
     frame = pd.DataFrame({"model": ["M", "M"], "seconds": [10.0, 40.0], "epochs": [5, 10], "train_images": [2, 4]})
     rates = plan._rates(frame)
     assert rates.to_dict() == {"M": pytest.approx(1.0)}
-    missing = [Recipe("CNN3-8-0", train_images=600, val_images=100, epochs=3)]
-    monkeypatch.setattr(protocol, "collect", lambda *_: protocol.Study(missing=missing))
+    missing, asked = [Recipe("CNN3-8-0", train_images=600, val_images=100, epochs=3)] * 2, []  # by two studies
+    monkeypatch.setattr(
+        protocol, "collect", lambda _, store: asked.append(store.folder) or protocol.Study(missing=missing)
+    )
     monkeypatch.setattr("fmnist_lib.workers.pool.cores", lambda: 2)
     row = plan._plan(ROOT / "params" / "quick.yaml", {"device": "cpu"}, rates)
     assert row["about"] == "15 min" and row["trainings missing"] == 1  # 600 × 3 s on two cores
-    given = {"device": "cpu", "epochs": 6, "train_images": 12_345, "val_images": 67}
+    given = {"device": "cpu", "epochs": 6, "train_images": 12_345, "val_images": 67, "runs_dir": "/own"}
     own = plan._plan(ROOT / "params" / "quick.yaml", given, pd.Series({"CNN3-8-0": 2.0, "M": 9.0}))
     assert own["about"] == "30 min" and own["each"] == "6 epochs of 12,345 images"
+    assert asked == [ROOT / "runs", Path("/own")]
