@@ -193,11 +193,13 @@ def folders(monkeypatch, tmp_path):
     return lambda file, overrides: report.make(file, overrides).relative_to(tmp_path).as_posix()
 
 
-def test_overrides_never_reach_the_folder_of_the_file_and_equal_ones_share_theirs(folders, tmp_path):
+def test_overrides_never_reach_the_folder_of_the_file_and_equal_ones_share_theirs(folders, tmp_path, monkeypatch):
     paper = tmp_path / "params" / "paper.yaml"
     assert folders(paper, {}) == "reports/paper"
     overridden = folders(paper, {"epochs": 2})
     assert overridden.startswith("reports/paper-") and overridden != folders(paper, {"epochs": 3})
+    monkeypatch.chdir(tmp_path)
+    assert folders(Path("params", "paper.yaml"), {}) == "reports/paper"
     assert folders(paper, {"k": "3"}) == folders(paper, {"k": [3]})  # as papermill hands it over, and as YAML does
 
 
@@ -337,6 +339,16 @@ def test_a_rendering_that_fails_leaves_the_older_html_and_pdf(tmp_path, older, m
     with pytest.raises(nbformat.reader.NotJSONError):
         report.make(SMOKE, {}, tmp_path)
     assert older() == {"report.html": True, "report.pdf": True, "report.ipynb": False, "sweep.ipynb": False}
+
+
+def test_a_page_that_cannot_get_its_name_leaves_the_older_one(tmp_path, older, monkeypatch):
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "made.ipynb")
+    (tmp_path / "aside").mkdir()
+    monkeypatch.setattr(report, "rendered", lambda _: {"report.html": b"new"})
+    monkeypatch.setattr(report.os, "replace", Mock(side_effect=OSError))
+    with pytest.raises(OSError):
+        report._render(tmp_path / "made.ipynb", tmp_path, tmp_path / "aside")
+    assert older()["report.html"]
 
 
 # From end to end

@@ -347,6 +347,7 @@ def test_a_working_copy_is_kept_and_without_a_params_file_it_is_the_notebook(wor
     [
         ([], (None, [])),
         (["quick"], (ROOT / "params" / "quick.yaml", [])),
+        (["folds"], (ROOT / "params" / "folds.yaml", [])),
         (["--", "--no-browser", "--port", "8899"], (None, ["--no-browser", "--port", "8899"])),
         (["quick", "--", "--port", "8899"], (ROOT / "params" / "quick.yaml", ["--port", "8899"])),
     ],

@@ -55,6 +55,8 @@ def test_one_more_run_lies_between_least_and_most_and_not_in_the_interval_of_the
     assert loss == ["1.0000", "2.0000", "5.0000 … 6.0000", "−7.0"]
     assert row["Best epoch", "one more run"] == "5 … 6" and row["Accuracy [%]", "one more run"] == "5.00 … 6.00"
     assert row["", "n"] == "8"
+    (one,) = numbers_as_text(pd.DataFrame(rows).assign(n=1, least=np.nan, most=np.nan)).to_dict("records")
+    assert one["Loss", "one more run"] == "—"
 
 
 def test_a_mean_over_seeds_stands_with_the_sd_of_one_of_them():
