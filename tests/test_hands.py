@@ -146,6 +146,11 @@ def test_the_reference_takes_the_papers_protocol_alone(changed, monkeypatch, cap
     assert "reports/reference is the paper's protocol" in capsys.readouterr().err
 
 
+def test_the_reference_says_what_trained_it_though_that_was_left_open():
+    stated = reference.as_here({"device": "auto", "epochs": 50})
+    assert stated["epochs"] == 50 and "auto" not in stated.values() and {"precision", "kernels"} <= stated.keys()
+
+
 def test_runs_that_end_with_each_notebook_make_no_report(tmp_path):
     with pytest.raises(UserError, match='runs_dir = "temporary"'):
         report.make(ROOT / "params" / "quick.yaml", {"runs_dir": "temporary"}, tmp_path / "out")

@@ -11,8 +11,11 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -299,11 +302,11 @@ def test_a_sweep_says_how_long_it_takes_what_is_under_way_and_how_much_is_left(t
 def test_on_a_cuda_device_the_bar_names_the_model(tmp_path, data_dir, capsys, monkeypatch):
     trained = []
     monkeypatch.setattr(sweep.machine, "resolve", lambda *_: None)
-    monkeypatch.setattr(sweep.job, "train_one", lambda recipe, *_: trained.append(recipe))
+    monkeypatch.setattr(sweep.job, "train_one", lambda recipe, _, __, weights: trained.append((recipe, weights)))
     monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
     recipe = replace(ANN, device="cuda")
-    sweep.train([recipe], Store(tmp_path), data_dir)
-    assert trained == [recipe] and "1 of 1 runs" in capsys.readouterr().out
+    sweep.train([recipe], Store(tmp_path), data_dir, weights=True)
+    assert trained == [(recipe, True)] and "1 of 1 runs" in capsys.readouterr().out
 
 
 def test_the_cost_of_an_image_is_measured_without_the_test_images(data_dir, monkeypatch):
@@ -348,6 +351,23 @@ def test_the_seconds_of_an_image_are_those_of_its_training_and_in_proportion_of_
     monkeypatch.setattr(sweep.training, "fit", lambda *_, **__: range(2))
     recipe = replace(ANN, batch=50, train_images=200, val_images=100)
     assert sweep.measure(recipe, "") == pytest.approx(4 / 100 * 1.2)  # two batches; a validation costs 0.4 of a step
+
+
+def test_the_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5}, raising=False)
+    assert pool.cores() == 2
+
+
+def test_a_process_that_dies_is_told_and_takes_no_process_of_the_caller_along(monkeypatch):
+    killed, pooled = [], SimpleNamespace(shutdown=lambda **_: None)
+    callers, own = (SimpleNamespace(kill=partial(killed.append, name)) for name in ("the caller's", "its own"))
+    children = iter([[callers], [callers, own]])
+    monkeypatch.setattr(sweep.multiprocessing, "active_children", lambda: next(children))
+    monkeypatch.setattr(sweep, "processes", lambda _: contextlib.nullcontext(pooled))
+    monkeypatch.setattr(sweep, "_seconds", Mock(side_effect=BrokenProcessPool))
+    with pytest.raises(UserError, match="a training process died\nFix: run the same command again"):
+        sweep._train_in_processes([ANN], None, "", 2, False)
+    assert killed == ["its own"]
 
 
 # What is asked for reaches who trains
