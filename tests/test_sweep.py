@@ -355,6 +355,7 @@ def test_the_seconds_of_an_image_are_those_of_its_training_and_in_proportion_of_
 
 def test_the_cores_are_those_that_this_process_may_use(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
     assert pool.cores() == 2
 
 
@@ -375,13 +376,15 @@ def test_a_process_that_dies_is_told_and_takes_no_process_of_the_caller_along(mo
 
 @pytest.mark.parametrize(("cluster", "asked"), [("", ("", 7, True)), ("local", ("elsewhere", 7, True))])
 def test_the_workers_and_the_weights_that_are_asked_for_reach_who_trains(cluster, asked, tmp_path, monkeypatch):
-    given = []
+    given, checked = [], []
+    monkeypatch.setattr(sweep.machine, "resolve", lambda *_: checked.append("this machine"))
+    monkeypatch.setattr(sweep, "tell_alike", lambda *_: checked.append("what is shipped"))
     monkeypatch.setattr(sweep.download, "fetch", lambda _: "")
     monkeypatch.setattr(sweep, "_train_in_processes", lambda *of: given.append(of[2:]))
     monkeypatch.setattr(sweep, "train_on", lambda *of: given.append(of[3:]))
     monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
     sweep.train([ANN], Store(tmp_path, shipped=False), "elsewhere", 7, True, cluster)
-    assert given == [asked]
+    assert given == [asked] and checked == ["what is shipped", *["this machine"] * (not cluster)]
 
 
 def test_each_process_is_asked_for_the_weights_where_the_sweep_is(monkeypatch):
