@@ -3,6 +3,8 @@
 import contextlib
 import io
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -53,6 +55,36 @@ def test_a_product_of_matrices_is_two_operations_for_each_of_its_multiplications
     work = 100 * counter.get_total_flops() / 1e9
     monkeypatch.setattr(benchmark.timeit, "repeat", lambda *_, number, repeat: [9.0, 0.5, 2.0])
     assert benchmark.product_rates("fp32", "cpu", 2) == pytest.approx([work / 0.5, work / 2.0])
+
+
+def test_a_product_is_of_matrices_in_the_precision_that_is_asked_for(monkeypatch):
+    monkeypatch.setattr(benchmark, "_rates", lambda call, *_: call().dtype)
+    made = [benchmark.product_rates(precision, "cpu", 2) for precision in ("fp32", "bf16")]
+    assert made == [torch.float32, torch.bfloat16]
+
+
+def test_the_rates_of_processes_that_work_at_the_same_time_add_up_repeat_by_repeat():
+    both = threading.Barrier(2, timeout=2)
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        assert benchmark.together([one, other], lambda: both.wait() >= 0 and [1.0, 2.0, 4.0]) == [2.0, 4.0, 8.0]
+
+
+def test_a_card_has_one_process_and_a_processor_one_a_core(monkeypatch):
+    monkeypatch.setattr(benchmark, "processes", lambda n: SimpleNamespace(submit=lambda _: n))
+    monkeypatch.setattr(benchmark, "wait", lambda asked: None)
+    monkeypatch.setattr(benchmark, "cores", lambda: 3)
+    assert [len(benchmark.start(device)) for device in ("cpu", "cuda")] == [3, 1]
+
+
+def test_what_is_timed_is_training_alone_once_the_data_are_loaded(data_dir, monkeypatch):
+    done = []
+    monkeypatch.setattr(benchmark, "time", SimpleNamespace(perf_counter=lambda: done.append("clock") or len(done)))
+    monkeypatch.setattr(job, "loaded", lambda *_: done.append("data"))
+    monkeypatch.setattr(job, "prepared", lambda *_: ())
+    monkeypatch.setattr(benchmark.training, "fit", lambda **_: done.append("fit") or ())
+    assert benchmark.seconds([SMALL, SMALL], data_dir) > 0 and done == ["data", "clock", "fit", "fit", "clock"]
+    for recipe in benchmark.timed(ASKED).values():
+        assert (recipe.epochs, recipe.val_images, recipe.train_images) == (ASKED["repeats"] + 1, 0, 50_000)
 
 
 def test_the_tutorial_loop_takes_every_step_in_fp32_with_pytorchs_own_defaults(data_dir, monkeypatch):
@@ -143,6 +175,18 @@ def test_a_cluster_is_measured_against_a_process_and_against_one_worker(monkeypa
     assert faster == ("two workers / one", [2.0] * 5)
     assert {overhead[0], grown[0], faster[0]} <= floors.QUANTITIES.keys()
     assert len(set(asked)) == len(asked) >= 1000  # a run that is there would take no time
+
+
+def test_a_sweep_on_a_cluster_is_timed_without_what_is_shipped_and_memory_is_that_of_all_processes(monkeypatch):
+    def process(size, *begun):
+        asked = {"memory_info": lambda: SimpleNamespace(rss=size), "children": lambda recursive: [*begun] * recursive}
+        return SimpleNamespace(**asked)
+
+    swept = []
+    monkeypatch.setattr(scaling, "train_on", lambda *given: swept.append((*given[:2], given[2].sees_shipped)))
+    monkeypatch.setattr(scaling.psutil, "Process", lambda: process(1e6, process(2e6), process(4e6)))
+    assert scaling.clustered("tcp://here", [SMALL], None) > 0 and scaling.memory() == 7
+    assert swept == [("tcp://here", [SMALL], False)]
 
 
 # What is asked for

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import nbformat
 import pandas as pd
 import pytest
+from papermill.exceptions import PapermillExecutionError
 from test_runs import DAMAGE, HISTORY, OTHER, RECIPE, answers_of, checkpoint_of, empty, truncate, write
 
 from fmnist_lib import ROOT, UserError
@@ -103,9 +105,10 @@ def test_a_params_file_that_is_missing_is_named(tmp_path):
     assert code == 1 and "nosuch.yaml" in lines[0] and lines[1].startswith("Fix: ") and len(lines) == 2
 
 
-def test_what_is_refused_leaves_no_trace(tmp_path, never):
+@pytest.mark.parametrize("wrong", [{"k": [3, 11]}, {"nahuel_k": 13}, {"retrain_images": 499, "batch": 500}], ids=str)
+def test_what_is_refused_leaves_no_trace(tmp_path, never, wrong):
     with pytest.raises(UserError):
-        report.make(SMOKE, {"k": [3, 11]}, tmp_path / "out")
+        report.make(ROOT / "params" / "paper.yaml", wrong, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -190,11 +193,13 @@ def folders(monkeypatch, tmp_path):
     return lambda file, overrides: report.make(file, overrides).relative_to(tmp_path).as_posix()
 
 
-def test_overrides_never_reach_the_folder_of_the_file_and_equal_ones_share_theirs(folders, tmp_path):
+def test_overrides_never_reach_the_folder_of_the_file_and_equal_ones_share_theirs(folders, tmp_path, monkeypatch):
     paper = tmp_path / "params" / "paper.yaml"
     assert folders(paper, {}) == "reports/paper"
     overridden = folders(paper, {"epochs": 2})
     assert overridden.startswith("reports/paper-") and overridden != folders(paper, {"epochs": 3})
+    monkeypatch.chdir(tmp_path)
+    assert folders(Path("params", "paper.yaml"), {}) == "reports/paper"
     assert folders(paper, {"k": "3"}) == folders(paper, {"k": [3]})  # as papermill hands it over, and as YAML does
 
 
@@ -248,6 +253,32 @@ def test_a_report_goes_into_a_new_folder_an_empty_one_and_its_own_again(folders,
         (tmp_path / out / "samples.svg").touch()  # all that a report has that was stopped at its first notebook
 
 
+def test_a_report_of_the_project_is_told_no_path_of_a_machine(folders, tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(report, "execute", lambda _, values, target: told.append((values["out"], target.touch())[0]))
+    for out in ("", str(tmp_path.parent / f"{tmp_path.name}-elsewhere")):
+        report.make(tmp_path / "params" / "paper.yaml", {"out": out} if out else {})
+        assert set(told) == {out or "reports/paper"}
+        told.clear()
+
+
+def test_two_executions_of_a_notebook_are_the_same_whatever_their_clocks_names_and_warnings():
+    def executed(n):
+        told = {
+            "tags": ["injected-parameters"],
+            "papermill": {"duration": n},
+            "execution": {"iopub.status.busy": f"{n}"},
+        }
+        texts = {"stdout": "a", "stderr": f"after {n} s"}.items()
+        said = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in texts]
+        nb = nbformat.v4.new_notebook(metadata={"papermill": {"parameters": {"n": [4]}, "input_path": f"/{n}"}})
+        nb.cells = [nbformat.v4.new_code_cell("n = [4]", id=f"id-{n}", metadata=told, outputs=said)]
+        return report.without_times(nb)
+
+    assert executed(1) == executed(2)
+    assert [output["name"] for output in executed(1).cells[0].outputs] == ["stdout"]
+
+
 # What fails leaves the older report alone
 
 
@@ -294,11 +325,30 @@ def test_a_kernel_that_dies_and_one_that_never_answers_are_told_apart(tmp_path, 
     assert error.value.fix.startswith(fix) and "memory" not in error.value.cause * (what == "never answered")
 
 
+@pytest.mark.parametrize(("said", "fix"), [("no\nFix: yes", "yes"), ("no", "mend it and run the same command again")])
+def test_a_notebook_that_fails_is_told_with_its_own_cause_and_fix(tmp_path, monkeypatch, said, fix):
+    error = PapermillExecutionError(1, 1, "", "UserError", said, [])
+    monkeypatch.setattr("papermill.execute_notebook", Mock(side_effect=error))
+    with pytest.raises(UserError) as told:
+        report.execute("sweep", {}, tmp_path / "sweep.ipynb")
+    assert told.value.cause == "notebooks/sweep.ipynb: UserError: no" and told.value.fix.partition(":")[0] == fix
+
+
 def test_a_rendering_that_fails_leaves_the_older_html_and_pdf(tmp_path, older, monkeypatch):
     monkeypatch.setattr(report, "execute", lambda name, values, target: target.write_text("no notebook"))
     with pytest.raises(nbformat.reader.NotJSONError):
         report.make(SMOKE, {}, tmp_path)
     assert older() == {"report.html": True, "report.pdf": True, "report.ipynb": False, "sweep.ipynb": False}
+
+
+def test_a_page_that_cannot_get_its_name_leaves_the_older_one(tmp_path, older, monkeypatch):
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "made.ipynb")
+    (tmp_path / "aside").mkdir()
+    monkeypatch.setattr(report, "rendered", lambda _: {"report.html": b"new"})
+    monkeypatch.setattr(report.os, "replace", Mock(side_effect=OSError))
+    with pytest.raises(OSError):
+        report._render(tmp_path / "made.ipynb", tmp_path, tmp_path / "aside")
+    assert older()["report.html"]
 
 
 # From end to end

@@ -99,7 +99,7 @@ def test_the_convolution_drawn_is_torchs_and_its_sum_adds_up():
     assert np.array_equal(values(drawn, "output"), truth)
     left, right = words(drawn)[-1].replace("−", "-").replace("·", "*").replace("\n", " ").split("=")
     assert float(left) == eval(right) == truth[2, 1]
-    assert right.count("*") == KERNEL.size
+    assert right.count("*") == KERNEL.size and not re.search(r"[·+] ?−", words(drawn)[-1])  # two signs in a row
 
 
 def test_the_pooling_drawn_is_torchs():
@@ -482,7 +482,7 @@ def test_the_pooling_shows_the_matrix_that_it_was_given_and_tints_a_block_as_its
 
 
 def test_each_stage_of_a_layer_stands_right_of_the_one_before_and_blue_is_negative():
-    image, *arrays = stages()
+    image, *arrays = [array * scale for scale, array in enumerate(stages(), 1)]
     drawn = diagrams.conv_layer(axes(7, 3.4), image, *arrays, channels=(4, 9))
     left = [picture.get_extent()[0] for picture in drawn.images]
     assert left[0] < left[1] == left[2] < left[3] == left[4] < left[5]
@@ -490,6 +490,14 @@ def test_each_stage_of_a_layer_stands_right_of_the_one_before_and_blue_is_negati
     for picture, array in zip(drawn.images[1::2], arrays, strict=True):
         assert picture.get_clim() == pytest.approx((-np.abs(array).max(), np.abs(array).max()))
         assert picture.cmap(0.0)[2] > picture.cmap(0.0)[0]
+
+
+def test_arrows_point_from_what_enters_to_what_comes_of_it():
+    layer = diagrams.conv_layer(axes(7, 3.4), *stages())
+    network = diagrams.architecture(axes(7, 1.8), live_layers("CNN3-512-0.1"))
+    for drawn in (layer, network, diagrams.max_pooling(axes(), IMAGE[:4, :4])):
+        ways = [(text.xyann[0], text.xy[0]) for text in drawn.texts if getattr(text, "arrow_patch", None)]
+        assert ways and all(start < end for start, end in ways)
 
 
 def every_figure(language):

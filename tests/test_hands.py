@@ -146,6 +146,11 @@ def test_the_reference_takes_the_papers_protocol_alone(changed, monkeypatch, cap
     assert "reports/reference is the paper's protocol" in capsys.readouterr().err
 
 
+def test_the_reference_says_what_trained_it_though_that_was_left_open():
+    stated = reference.as_here({"device": "auto", "epochs": 50})
+    assert stated["epochs"] == 50 and "auto" not in stated.values() and {"precision", "kernels"} <= stated.keys()
+
+
 def test_runs_that_end_with_each_notebook_make_no_report(tmp_path):
     with pytest.raises(UserError, match='runs_dir = "temporary"'):
         report.make(ROOT / "params" / "quick.yaml", {"runs_dir": "temporary"}, tmp_path / "out")
@@ -164,6 +169,8 @@ def test_the_data_of_a_report_are_those_of_its_last_making_alone(tmp_path, monke
     assert made == {f"tab-{name}.csv" for name in report.NOTEBOOKS}
     for name in ("tab-older.csv", "fig-older.csv", "mine.csv"):
         (out / report.DATA / name).write_text("")
+    (out / ".making" / report.DATA).mkdir(parents=True)
+    (out / ".making" / report.DATA / "tab-killed.csv").write_text("")  # of a process that was killed
     report.make(ROOT / "params" / "quick.yaml", {"device": "cpu"}, out)
     assert {path.name for path in (out / report.DATA).iterdir()} == made | {"mine.csv"}
 
@@ -345,6 +352,7 @@ def test_a_working_copy_is_kept_and_without_a_params_file_it_is_the_notebook(wor
     [
         ([], (None, [])),
         (["quick"], (ROOT / "params" / "quick.yaml", [])),
+        (["folds"], (ROOT / "params" / "folds.yaml", [])),
         (["--", "--no-browser", "--port", "8899"], (None, ["--no-browser", "--port", "8899"])),
         (["quick", "--", "--port", "8899"], (ROOT / "params" / "quick.yaml", ["--port", "8899"])),
     ],

@@ -345,6 +345,8 @@ def test_a_folder_of_runs_that_is_not_there_is_refused(tmp_path, capsys, handler
 def test_a_parameter_given_twice_is_refused(capsys, handler):
     assert main(["report", "-p", "k", "3", "-p", "k", "5"]) == 1
     assert "-p k is given twice" in capsys.readouterr().err
+    assert main(["report", "-p", "cluster", "local", "--cluster", "local"]) == 1
+    assert "-p cluster is given twice" in capsys.readouterr().err
 
 
 def test_a_name_that_no_terminal_can_print_is_told_all_the_same(tmp_path, capsys, handler):

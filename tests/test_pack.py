@@ -205,6 +205,13 @@ def test_a_damaged_shipped_run_is_named_and_stays_with_a_fix_that_takes_it_from_
     assert (place / RECIPE.name).exists() and not list(tmp_path.rglob(".damaged*"))
 
 
+def test_of_a_damaged_run_in_a_pack_the_pack_is_taken_from_the_repository(tmp_path, packed):
+    packed.write_bytes(packed.read_bytes().replace(b"0.9", b"0.8"))  # the accuracies of its curves
+    with pytest.raises(UserError, match=r"history\.csv is damaged") as error:
+        Store(tmp_path / "runs").find(RECIPE)
+    assert error.value.fix == f"take it from the repository again: git checkout -- '{packed}'"
+
+
 # The file
 
 

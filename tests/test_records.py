@@ -146,7 +146,7 @@ def test_the_source_is_the_commit_and_whether_a_tracked_file_of_the_library_diff
     monkeypatch.setenv("GIT_DIR", str(ROOT / ".git"))  # as in a hook of another repository
     lock = hashlib.sha256(b"torch\n").hexdigest()
     assert asked() == {"commit": head, "changed": False, "lock": lock, "preregistration": None}
-    (checkout / "notes.txt").write_text("mine")
+    (checkout / "fmnist_lib" / "notes.txt").write_text("mine")
     assert asked()["changed"] is False
     (checkout / "fmnist_lib" / "data.py").write_text("2\n")
     (checkout / "reports").mkdir()

@@ -651,3 +651,6 @@ def test_a_block_is_filled_between_its_marks_and_nothing_else_changes(tmp_path):
     with pytest.raises(UserError, match="0 places for 'z'"):
         readme.fill(page, "z", "new")
     assert page.read_text() == "a\n<!-- x -->\n\nnew \\1\n\n<!-- /x -->\nb\n<!-- y -->\n<!-- /y -->\n"
+    write_file(page, 2 * page.read_bytes())
+    with pytest.raises(UserError, match="2 places for 'x'"):
+        readme.fill(page, "x", "newer")

@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC
 from io import BytesIO
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from pypdf import PdfReader
 
 from fmnist_lib import UserError
 from fmnist_lib.press import language as words_of
+from fmnist_lib.press.article import WIDGET, compose
 from fmnist_lib.press.display import Figure, Table, looks_numeric, say
 from fmnist_lib.press.formulas import spoken
 from fmnist_lib.press.language import number
@@ -229,6 +231,44 @@ def test_markup_in_a_value_reaches_both_outputs_as_text():
     assert squeezed("".join(pages(nb))).count(squeezed(HOSTILE)) >= times
 
 
+def test_what_is_printed_is_shown_where_its_cell_says_so_and_nothing_has_the_colours_of_a_terminal():
+    red = "\x1b[31m{}\x1b[0m".format
+    printed = new_output("stream", name="stdout", text=red("printed"))
+    error = new_output("error", ename="ValueError", evalue=red("wrong"), traceback=[])
+    plain = new_output("display_data", data={"text/plain": red("plain")})
+    widget = new_output("display_data", data={"text/plain": "HBox()", WIDGET: {}})
+    tagged = new_code_cell(outputs=[printed], metadata={"tags": ["show-stdout"]})
+    blocks = compose(new_notebook(cells=[new_code_cell(outputs=[printed, error, widget, plain]), tagged]), "en")[
+        "blocks"
+    ]
+    assert [block["raw"] for block in blocks] == ["ValueError: wrong", "plain", "printed"]
+
+
+def test_a_cell_over_several_rows_stays_so_and_those_beside_it_are_still_of_their_own_columns():
+    names = pd.MultiIndex.from_tuples([("a", "b"), ("a", "c"), ("d", "e")])
+    (grid,) = compose(new_notebook(cells=[shown(pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=names))]), "en")["blocks"]
+    rows = [[(cell["text"], cell["rows"], cell["numeric"]) for cell in row] for row in grid["rows"]]
+    assert rows[0] == [("a", 2, False), ("b", 1, False), ("1.0", 1, True)]
+    assert rows[1] == [("c", 1, False), ("2.0", 1, True)]
+
+
+def test_a_figure_is_a_drawing_wherever_it_has_one_and_a_title_without_an_abstract_is_followed_by_text():
+    article = compose(notebook(), "en")
+    assert [block["mime"] for block in article["blocks"] if block["kind"] == "figure"] == ["image/svg+xml"] * 2
+    assert article["byline"]["text"] == "A. Author, *Somewhere*"
+    plain = compose(new_notebook(cells=[markdown("# Title\n\nOne.\n\nTwo.")]), "en")
+    assert plain["byline"]["text"] == "" and plain["blocks"][0]["text"].split() == ["One.", "Two."]
+
+
+def test_a_group_of_columns_has_its_name_over_all_of_them_and_what_is_true_is_a_word():
+    columns = pd.MultiIndex.from_tuples([("loss", "ours"), ("loss", "paper"), ("best", "ours")])
+    table = BeautifulSoup(
+        Table(pd.DataFrame([[1.0, 2.0, True]], ["M"], columns), "tab-x", "").data["text/html"], "html.parser"
+    )
+    assert [(th.text, th["colspan"]) for th in table.select("[scope=colgroup]")] == [("loss", "2"), ("best", "1")]
+    assert table.select("td")[-1].text == "True"
+
+
 def test_the_stamp_is_on_every_page_and_the_foot_too():
     text = pages(notebook(*[markdown("word " * 900) for _ in range(3)]))
     assert len(text) > 2
@@ -366,6 +406,11 @@ def test_the_date_is_the_newest_run_s_else_source_date_epoch_and_never_the_clock
     assert "Dated" not in html(notebook(date=None)).header.get_text()
     pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(date=None))
     assert not re.search(rb"(Create|Creation|Modify|Mod)Date", pdf)
+
+
+def test_source_date_epoch_is_a_day_in_utc(monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1660089600")
+    assert compose(notebook(date=None), "en")["day"].tzinfo is UTC  # else another machine dates it otherwise
 
 
 def test_each_markdown_cell_is_a_message_and_what_has_no_translation_stays(monkeypatch):

@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import struct
+from functools import partial
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -25,7 +26,7 @@ from fmnist_lib.press import figures
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import checkpoint, contents, files, job, record
 from fmnist_lib.runs.run import lock, read
-from fmnist_lib.runs.store import Store
+from fmnist_lib.runs.store import Store, free_name
 from fmnist_lib.study import results, tables
 from fmnist_lib.workers import sweep
 
@@ -322,6 +323,32 @@ def test_answers_that_are_kept_without_their_record_are_no_damage(tmp_path, monk
     assert len(written) == 1 and Store(tmp_path).missing([RECIPE]) == [] and run.answers() is None
     run.attach(record.TEST, contents.pack_answers(answers_of()))
     assert len(run.answers()) == data.TEST_IMAGES
+
+
+def test_one_process_at_a_time_attaches_and_sets_aside_and_what_another_has_attached_stays(tmp_path, monkeypatch):
+    one, other, done = write(tmp_path), read(tmp_path / RECIPE.name), []
+
+    def alone(call, *given):
+        with pytest.raises(UserError, match="cannot write"), lock(one.folder, wait=False):
+            pass
+        done.append(call.__name__)
+        return call(*given)
+
+    for place, call in (("run.write_file", files.write_file), ("store.free_name", free_name)):
+        monkeypatch.setattr(f"fmnist_lib.runs.{place}", partial(alone, call))
+    one.attach(record.TEST, contents.pack_answers(answers_of()))
+    other.attach(record.MODE, contents.pack_answers(answers_of()))
+    assert {record.TEST, record.MODE} <= read(one.folder).record["files"].keys()
+    empty(one.folder / "history.csv")
+    assert Store(tmp_path).missing([RECIPE]) == [RECIPE] and done == ["write_file"] * 4 + ["free_name"]
+
+
+def test_a_store_stays_where_it_was_named_whatever_the_working_directory(tmp_path, monkeypatch):
+    write(tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    store = Store("runs")
+    monkeypatch.chdir("/")
+    assert store.find(RECIPE)
 
 
 def test_what_set_runs_apart_is_in_every_list_of_them(tmp_path):

@@ -11,8 +11,11 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 
@@ -299,11 +302,11 @@ def test_a_sweep_says_how_long_it_takes_what_is_under_way_and_how_much_is_left(t
 def test_on_a_cuda_device_the_bar_names_the_model(tmp_path, data_dir, capsys, monkeypatch):
     trained = []
     monkeypatch.setattr(sweep.machine, "resolve", lambda *_: None)
-    monkeypatch.setattr(sweep.job, "train_one", lambda recipe, *_: trained.append(recipe))
+    monkeypatch.setattr(sweep.job, "train_one", lambda recipe, _, __, weights: trained.append((recipe, weights)))
     monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
     recipe = replace(ANN, device="cuda")
-    sweep.train([recipe], Store(tmp_path), data_dir)
-    assert trained == [recipe] and "1 of 1 runs" in capsys.readouterr().out
+    sweep.train([recipe], Store(tmp_path), data_dir, weights=True)
+    assert trained == [(recipe, True)] and "1 of 1 runs" in capsys.readouterr().out
 
 
 def test_the_cost_of_an_image_is_measured_without_the_test_images(data_dir, monkeypatch):
@@ -350,18 +353,38 @@ def test_the_seconds_of_an_image_are_those_of_its_training_and_in_proportion_of_
     assert sweep.measure(recipe, "") == pytest.approx(4 / 100 * 1.2)  # two batches; a validation costs 0.4 of a step
 
 
+def test_the_cores_are_those_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 5}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert pool.cores() == 2
+
+
+def test_a_process_that_dies_is_told_and_takes_no_process_of_the_caller_along(monkeypatch):
+    killed, pooled = [], SimpleNamespace(shutdown=lambda **_: None)
+    callers, own = (SimpleNamespace(kill=partial(killed.append, name)) for name in ("the caller's", "its own"))
+    children = iter([[callers], [callers, own]])
+    monkeypatch.setattr(sweep.multiprocessing, "active_children", lambda: next(children))
+    monkeypatch.setattr(sweep, "processes", lambda _: contextlib.nullcontext(pooled))
+    monkeypatch.setattr(sweep, "_seconds", Mock(side_effect=BrokenProcessPool))
+    with pytest.raises(UserError, match="a training process died\nFix: run the same command again"):
+        sweep._train_in_processes([ANN], None, "", 2, False)
+    assert killed == ["its own"]
+
+
 # What is asked for reaches who trains
 
 
 @pytest.mark.parametrize(("cluster", "asked"), [("", ("", 7, True)), ("local", ("elsewhere", 7, True))])
 def test_the_workers_and_the_weights_that_are_asked_for_reach_who_trains(cluster, asked, tmp_path, monkeypatch):
-    given = []
+    given, checked = [], []
+    monkeypatch.setattr(sweep.machine, "resolve", lambda *_: checked.append("this machine"))
+    monkeypatch.setattr(sweep, "tell_alike", lambda *_: checked.append("what is shipped"))
     monkeypatch.setattr(sweep.download, "fetch", lambda _: "")
     monkeypatch.setattr(sweep, "_train_in_processes", lambda *of: given.append(of[2:]))
     monkeypatch.setattr(sweep, "train_on", lambda *of: given.append(of[3:]))
     monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
     sweep.train([ANN], Store(tmp_path, shipped=False), "elsewhere", 7, True, cluster)
-    assert given == [asked]
+    assert given == [asked] and checked == ["what is shipped", *["this machine"] * (not cluster)]
 
 
 def test_each_process_is_asked_for_the_weights_where_the_sweep_is(monkeypatch):

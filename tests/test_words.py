@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -54,6 +55,8 @@ def test_one_more_run_lies_between_least_and_most_and_not_in_the_interval_of_the
     assert loss == ["1.0000", "2.0000", "5.0000 … 6.0000", "−7.0"]
     assert row["Best epoch", "one more run"] == "5 … 6" and row["Accuracy [%]", "one more run"] == "5.00 … 6.00"
     assert row["", "n"] == "8"
+    (one,) = numbers_as_text(pd.DataFrame(rows).assign(n=1, least=np.nan, most=np.nan)).to_dict("records")
+    assert one["Loss", "one more run"] == "—"
 
 
 def test_a_mean_over_seeds_stands_with_the_sd_of_one_of_them():
@@ -234,11 +237,14 @@ def test_a_plan_takes_the_seconds_of_an_image_times_its_images_and_epochs_over_t
     frame = pd.DataFrame({"model": ["M", "M"], "seconds": [10.0, 40.0], "epochs": [5, 10], "train_images": [2, 4]})
     rates = plan._rates(frame)
     assert rates.to_dict() == {"M": pytest.approx(1.0)}
-    missing = [Recipe("CNN3-8-0", train_images=600, val_images=100, epochs=3)]
-    monkeypatch.setattr(protocol, "collect", lambda *_: protocol.Study(missing=missing))
+    missing, asked = [Recipe("CNN3-8-0", train_images=600, val_images=100, epochs=3)] * 2, []  # by two studies
+    monkeypatch.setattr(
+        protocol, "collect", lambda _, store: asked.append(store.folder) or protocol.Study(missing=missing)
+    )
     monkeypatch.setattr("fmnist_lib.workers.pool.cores", lambda: 2)
     row = plan._plan(ROOT / "params" / "quick.yaml", {"device": "cpu"}, rates)
     assert row["about"] == "15 min" and row["trainings missing"] == 1  # 600 × 3 s on two cores
-    given = {"device": "cpu", "epochs": 6, "train_images": 12_345, "val_images": 67}
+    given = {"device": "cpu", "epochs": 6, "train_images": 12_345, "val_images": 67, "runs_dir": "/own"}
     own = plan._plan(ROOT / "params" / "quick.yaml", given, pd.Series({"CNN3-8-0": 2.0, "M": 9.0}))
     assert own["about"] == "30 min" and own["each"] == "6 epochs of 12,345 images"
+    assert asked == [ROOT / "runs", Path("/own")]
