@@ -1,5 +1,7 @@
 """How far the paper's architecture goes: what training has learnt since, one ingredient more at a time."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from fmnist_lib import UserError
@@ -16,14 +18,14 @@ WORDS |= {"averaging": "weight averaging"}  # of each of MODERN, in the order in
 def steps(params: dict) -> dict[str, dict]:
     """Return what each step gives a recipe, by its name: the paper's, then one ingredient more each time.
 
-    An ingredient at the paper's value is no step. One cycle brings its own learning rate, ``peak``. Raises UserError
-    where there is none.
+    An ingredient at the paper's value is no step. One cycle brings its own learning rate, ``peak``, and keeps the last
+    weights: it has had no effect before its end. Raises UserError where there is none.
     """
-    given, found = {name: getattr(Recipe, name) for name in MODERN}, {}
+    given, found = {name: getattr(Recipe, name) for name in (*MODERN, "keep")}, {}
     found[BASE] = dict(given)
     for name in MODERN:
         if params[name] != getattr(Recipe, name):
-            given |= {name: params[name]} | ({"lr": params["peak"]} if name == "schedule" else {})
+            given |= {name: params[name]} | ({"lr": params["peak"], "keep": "last"} if name == "schedule" else {})
             found[WORDS[name]] = dict(given)
     if len(found) == 1:
         raise UserError("no ingredient beyond the paper's", f"give one of {', '.join(MODERN)} another value")
@@ -34,7 +36,7 @@ def recipes(params: dict) -> dict[tuple[str, int], Recipe]:
     """List the trainings by step and seed; all train every epoch, for a schedule has its end there."""
     params = protocol.DEFAULTS | params | {"patience": 0}
     return {
-        (step, seed): protocol.search(params["model"], params | values, seed)
+        (step, seed): replace(protocol.search(params["model"], params | values, seed), keep=values["keep"])
         for step, values in steps(params).items()
         for seed in params["seed"]
     }
@@ -50,7 +52,8 @@ def frame(runs: dict[tuple[str, int], Run]) -> pd.DataFrame:
         if not run.diverged:
             answers = run.answers()
             right = float("nan") if answers is None else (answers["predicted"] == answers["label"]).mean()
-            validation = stats.percent(run.best["val_accuracy"])
+            kept = run.best if run.recipe.keep == "best" else run.history.iloc[-1]
+            validation = stats.percent(kept["val_accuracy"])
             rows.append((step, seed, validation, stats.percent(right)))
     if not rows:
         raise UserError(f"all {len(runs)} trainings diverged", "give another learning rate as lr, or peak")
