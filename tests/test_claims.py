@@ -479,7 +479,7 @@ def test_a_row_of_the_frame_says_on_what_and_from_which_source_and_its_curve_bea
               for changed in (True, False)]  # fmt: skip
     row, clean = (results.frame([one]).loc[0] for one in marked)
     assert {name: row[name] for name in made} == made and row["preregistration"] == "2b"
-    assert (row["commit"], clean["commit"]) == ("c0ffeec0ff with changes", "c0ffeec0ff")
+    assert (row["commit"], clean["commit"]) == ("c0ffeec with changes", "c0ffeec")
     curves = results.curves([run, other]).groupby("run")["val_loss"].agg(list)
     assert curves.to_dict() == {run.folder.name: [0.3, 0.2, 0.4], other.folder.name: [0.5, 0.4]}
 
