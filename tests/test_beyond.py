@@ -1,5 +1,7 @@
 """Beyond the paper: one ingredient more a step, each gain by hand and paired by seed, the figure as the table says."""
 
+from itertools import pairwise
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -27,23 +29,25 @@ TABLE = pd.DataFrame(ROWS, columns=["step", "seed", "validation", "test"])
 
 def test_the_study_adds_one_ingredient_a_step_to_the_papers_own_training_for_each_seed():
     listed = beyond.recipes(STATED)
-    assert len(set(listed.values())) == len(listed) == 12
+    assert len(set(listed.values())) == len(listed) == 14
     for seed in (11, 12):
         own = [recipe for (_, one), recipe in listed.items() if one == seed]
         assert own[0] == protocol.search("CNN3-512-0.1", STATED | PAPERS, seed)
-        for before, after, name in zip(own, own[1:], MODERN, strict=False):
-            changed = {n for n in Recipe.__dataclass_fields__ if getattr(before, n) != getattr(after, n)}
-            assert changed == {name} | ({"lr", "keep"} if name == "schedule" else set())
+        added = [{"keep"}, {"schedule", "lr"}, *({name} for name in MODERN[1:])]
+        for (before, after), names in zip(pairwise(own), added, strict=True):
+            assert {n for n in Recipe.__dataclass_fields__ if getattr(before, n) != getattr(after, n)} == names
+        assert [recipe.keep for recipe in own] == ["best"] + ["last"] * 6
         assert own[-1].lr == STATED["peak"] and [getattr(own[-1], n) for n in MODERN] == [STATED[n] for n in MODERN]
 
 
 def test_another_network_than_the_winner_trains_every_epoch_too_whatever_the_patience():
     listed = beyond.recipes(STATED | {"model": "CNN3-16-0.1", "patience": 15})
-    assert {(recipe.model, recipe.patience) for recipe in listed.values()} == {("CNN3-16-0.1", 0)} and len(listed) == 12
+    assert {(recipe.model, recipe.patience) for recipe in listed.values()} == {("CNN3-16-0.1", 0)} and len(listed) == 14
 
 
 def test_an_ingredient_at_the_papers_value_is_no_step_and_none_at_all_is_refused():
     assert list(beyond.steps(STATED | PAPERS | {"shifts": 1})) == [beyond.BASE, "shifts"]
+    assert list(beyond.steps(STATED | PAPERS | {"schedule": "one-cycle"})) == [beyond.BASE, beyond.ENDED, "one cycle"]
     with pytest.raises(UserError, match="no ingredient"):
         beyond.steps(STATED | PAPERS)
 
@@ -89,7 +93,7 @@ def test_a_row_has_the_accuracy_of_the_epoch_whose_weights_were_kept(tmp_path):
     curve = [(1, 1.0, 0.4, 0.75), (2, 0.5, 0.6, 0.25)]
     history = [dict(zip(contents.COLUMNS, row, strict=True)) for row in curve]
     found = beyond.frame({key: Store(tmp_path).write(recipe, history, {}, *MADE) for key, recipe in listed.items()})
-    assert found["validation"].tolist() == [75.0, 25.0, 25.0]  # a cycle is kept to its end, with what is added to it
+    assert found["validation"].tolist() == [75.0, 25.0, 25.0, 25.0]  # a cycle is kept to its end
 
 
 def test_the_chart_has_every_seed_the_means_and_the_published_accuracy():

@@ -308,7 +308,7 @@ def test_beyond_the_paper_the_steps_that_add_most_and_least_are_named_with_their
     ladder = beyond.ladder(pd.DataFrame(rows, columns=["step", "seed", "test"])).assign(validation=[80, 92, 91, 90])
     message, values = wishes.climbing(ladder, "CNN3-4-0")
     told = sentence(message, **values)
-    assert "With 3 ingredients more CNN3-4-0 goes from 81.00 % to 85.00 % on test, by +4.00 points" in told
+    assert "In 3 steps CNN3-4-0 goes from 81.00 % to 85.00 % on test, by +4.00 points" in told
     assert "c adds the most, +9.00 points (n = 1), and d the least, −5.00 (n = 1)" in told
     assert "best on validation, b, has 82.50 % on test, −10.90 points from the 93.4 %" in told
     once = sentence(*(pair := wishes.climbing(ladder.iloc[:2], "CNN3-4-0"))[:1], **pair[1])

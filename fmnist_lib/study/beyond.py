@@ -10,7 +10,7 @@ from fmnist_lib.runs.run import Run
 from fmnist_lib.study import protocol, stats
 
 PUBLIC = 93.4  # % on test, the best of two convolutions without augmentation in the data set's own list of results
-BASE = "the paper's"
+BASE, ENDED = "the paper's", "last weights"
 WORDS = {"schedule": "one cycle", "smoothing": "label smoothing", "flips": "flips", "shifts": "shifts"}
 WORDS |= {"averaging": "weight averaging"}  # of each of MODERN, in the order in which they are added
 
@@ -18,15 +18,17 @@ WORDS |= {"averaging": "weight averaging"}  # of each of MODERN, in the order in
 def steps(params: dict) -> dict[str, dict]:
     """Return what each step gives a recipe, by its name: the paper's, then one ingredient more each time.
 
-    An ingredient at the paper's value is no step. One cycle brings its own learning rate, ``peak``, and keeps the last
-    weights: it has had no effect before its end. Raises UserError where there is none.
+    An ingredient at the paper's value is no step. One cycle brings its own learning rate, ``peak``, and has no effect
+    before its end, so the step before it keeps the last weights. Raises UserError where there is none.
     """
-    given, found = {name: getattr(Recipe, name) for name in (*MODERN, "keep")}, {}
-    found[BASE] = dict(given)
+    given = {name: getattr(Recipe, name) for name in (*MODERN, "keep")}
+    found = {BASE: given}
     for name in MODERN:
         if params[name] != getattr(Recipe, name):
-            given |= {name: params[name]} | ({"lr": params["peak"], "keep": "last"} if name == "schedule" else {})
-            found[WORDS[name]] = dict(given)
+            if name == "schedule":
+                found[ENDED] = given = given | {"keep": "last"}
+                given = given | {"lr": params["peak"]}
+            found[WORDS[name]] = given = given | {name: params[name]}
     if len(found) == 1:
         raise UserError("no ingredient beyond the paper's", f"give one of {', '.join(MODERN)} another value")
     return found

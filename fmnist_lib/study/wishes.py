@@ -36,7 +36,7 @@ TRADED = (
     "{saved:.0f} % of their epochs."
 )
 CLIMBED = (
-    "With {count} ingredients more {model} goes from {first[accuracy]:.2f} % to {last[accuracy]:.2f} % on test, by "
+    "In {count} steps {model} goes from {first[accuracy]:.2f} % to {last[accuracy]:.2f} % on test, by "
     "{last[total]:+.2f} points [{last[total low]:+.2f}, {last[total high]:+.2f}] (n = {last[n]} seeds). Of the means "
     "over seeds, beside the step before, {most[step]} adds the most, {most[gain]:+.2f} points (n = {most[pairs]}), and "
     "{least[step]} the least, {least[gain]:+.2f} (n = {least[pairs]}); the intervals of single steps do not allow for "
