@@ -10,7 +10,6 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import nbformat
-import pandas as pd
 import pytest
 from papermill.exceptions import PapermillExecutionError
 from test_runs import DAMAGE, HISTORY, OTHER, RECIPE, answers_of, checkpoint_of, empty, truncate, write
@@ -360,24 +359,7 @@ def state(folder: Path) -> dict:
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.slow
-def test_the_smallest_report_is_made_whole(tmp_path):
-    out = tmp_path / "out"
-    assert report.make(SMOKE, SMALLEST | {"runs_dir": str(tmp_path / "runs")}, out) == out
-    for name in report.NOTEBOOKS:
-        cells = nbformat.read(out / f"{name}.ipynb", 4).cells
-        assert all(cell.execution_count for cell in cells if cell.cell_type == "code"), name
-    assert {"report.html", "report.pdf", "table1.csv", "table2.csv", "retrain.csv"} <= {
-        path.name for path in out.iterdir()
-    }
-    assert "QUICK RUN" in (out / "report.html").read_text("utf-8")
-    assert (out / "report.pdf").read_bytes().startswith(b"%PDF")
-    models = ["CNN3-512-0.1", "CNN-Nahuel"]
-    assert pd.read_csv(out / "table1.csv")["model"].tolist() == ["CNN3-16-0.1"]
-    assert set(models) <= set(pd.read_csv(out / "table2.csv")["model"])
-
-
-@pytest.mark.long  # the reference is verified by executing it too
+@pytest.mark.long  # `test_template` makes a smallest report whole, and the reference is verified by executing it too
 def test_ones_own_report_is_verified_by_executing_it_again_without_training(tmp_path):
     report.make(SMOKE, SMALLEST | {"runs_dir": str(tmp_path / "runs")}, tmp_path / "out")
     trained = state(tmp_path / "runs")

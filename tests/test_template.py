@@ -14,6 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from fmnist_lib import ROOT
+from fmnist_lib.commands import report
 from fmnist_lib.data import FILES
 
 STEPS = re.findall(r"```diff (\S+)\n(.*?)```", (ROOT / "TEMPLATE.md").read_text("utf-8"), re.S)
@@ -72,9 +73,16 @@ def test_another_data_set_with_one_more_model_and_claim_gives_its_own_report(tmp
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     mine = house / "reports" / "mine"
+    for name in report.NOTEBOOKS:
+        cells = nbformat.read(mine / f"{name}.ipynb", 4).cells
+        assert all(cell.execution_count for cell in cells if cell.cell_type == "code"), name
+    assert (mine / "retrain.csv").exists() and (mine / "report.pdf").read_bytes().startswith(b"%PDF")
+    assert "QUICK RUN" in (mine / "report.html").read_text("utf-8")
+    assert pd.read_csv(mine / "table1.csv")["model"].tolist() == ["CNN3-16-0.1"]
     page = BeautifulSoup((mine / "report.html").read_text("utf-8"), "html.parser")
-    assert page.h1.get_text() == "Convolutional classifiers on squares" and (mine / "report.pdf").exists()
+    assert page.h1.get_text() == "Convolutional classifiers on squares"
     tested = pd.read_csv(mine / "table2.csv").set_index("model")["accuracy"]
+    assert {"CNN3-512-0.1", "CNN-Nahuel"} <= set(tested.index)
     assert tested["Softmax"] > 50  # ten squares are easy: it learned, and from these images
     claims = page.select_one("#tab-claims").get_text()
     assert "M1. Convolutions beat a linear classifier" in claims
