@@ -147,7 +147,7 @@ def accuracy_against(ax, frame, x, label=None):
         ax.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_formatter=NullFormatter())
     for axis in ax.xaxis, ax.yaxis:
         axis.set_major_formatter(ticks())
-    ax.set(xlabel=label or x, ylabel=tr("Accuracy (%)"), ymargin=0.2)
+    ax.set(xlabel=label or x, ylabel=tr("Accuracy (%)"), xmargin=0.1, ymargin=0.2)  # room for names
     return name_points(ax, frame["model"], frame[[x, "accuracy"]].to_numpy(), frame["model"].map(colour))
 
 

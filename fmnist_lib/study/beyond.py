@@ -10,7 +10,7 @@ from fmnist_lib.runs.run import Run
 from fmnist_lib.study import protocol, stats
 
 PUBLIC = 93.4  # % on test, the best of two convolutions without augmentation in the data set's own list of results
-BASE, ENDED = "the paper's", "last weights"
+BASE, ENDED = "as in the paper", "last weights"
 WORDS = {"schedule": "one cycle", "smoothing": "label smoothing", "flips": "flips", "shifts": "shifts"}
 WORDS |= {"averaging": "weight averaging"}  # of each of MODERN, in the order in which they are added
 
