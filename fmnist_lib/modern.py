@@ -1,4 +1,4 @@
-"""What training has learnt since the paper: a schedule, an average of the weights, varied images; and where it is from.
+"""What the paper did not use: a schedule, an average of the weights, varied images; and where it is from.
 
 * One cycle: Smith and Topin, Super-Convergence (2017), the learning rate alone, in PyTorch's two phases of cosines.
 * Smoothing, in the loss: Szegedy and others, Rethinking the Inception Architecture (2016).

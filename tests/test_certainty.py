@@ -389,14 +389,14 @@ def test_the_mixed_models_contrast_of_a_pattern_is_the_effect_of_its_factor():
     found = effects.effects(scores["accuracy"], 0.99)
     same = {"P1": "k: 3 − 5", "P3": "p: 0.25 − 0.1"}
     lost = effects.effects(scores["loss"], 0.99).loc["p: 0.25 − 0.1", ["low", "high"]]
-    assert opinions.mixed(parts["P2", "loss, p = 0.25 − 0.1"], scores, 0.99) == pytest.approx(tuple(lost))
+    assert opinions.mixed(parts["P2", "loss, p: 0.25 − 0.1"], scores, 0.99) == pytest.approx(tuple(lost))
     for (claim, words), part in parts.items():
         low, high = opinions.mixed(part, scores, 0.99)
-        if claim in same or words == "n = 512 − 128":
+        if claim in same or words == "n: 512 − 128":
             assert (low, high) == pytest.approx(tuple(found.loc[same.get(claim, "n: 512 − 128"), ["low", "high"]]))
         elif claim in ("S1", "S2") or words.startswith("loss"):
             assert (low + high) / 2 == pytest.approx(part.effect(scores).mean())
-        elif words not in ("n = 256 − 128", "n = 512 − 256"):
+        elif words not in ("n: 256 − 128", "n: 512 − 256"):
             assert np.isnan([low, high]).all(), part  # not of the grid's accuracies or losses alone
 
 

@@ -222,7 +222,7 @@ def test_of_a_claim_that_is_not_reproduced_the_part_that_decides_is_said_with_it
     said = refuted_as_markdown(claims.refuted(judged)).replace("\\", "")
     numbers = [f"{row[name]:+.3f}".replace("-", "−") for name in ("mean", "low", "high")]
     effect = f"{row['part']} is {numbers[0]} nats, between {numbers[1]} and {numbers[2]}"
-    assert said == f"- S3. {row['claim']}: {effect}; the claim is < 0 (±0.010)."
+    assert said == f"- S3. {row['claim']}: {effect}; the claim holds if it is < 0 (±0.010)."
 
 
 def test_the_word_of_a_part_is_that_of_its_own_interval():

@@ -83,10 +83,10 @@ DECIDING = {
         "ours": "nuestro", "low": "desde", "high": "hasta", "gap low": "brecha, desde", "gap high": "brecha, hasta",
         "total low": "total, desde", "total high": "total, hasta", "measured": "medido",
         "by operations": "por operaciones", "on its own fold": "en su propio pliegue", "on test": "en prueba",
-        "closes the gap": "cierra la brecha", "leaves the gap": "deja la brecha", "trained": "entrenada",
+        "closes the gap": "cierra la brecha", "leaves the gap": "deja abierta la brecha", "trained": "entrenada",
         "not trained yet": "sin entrenar todavía", "True class": "Clase real", "Predicted class": "Clase predicha",
-        "accuracy, k = 3 − 5": "exactitud, k = 3 − 5", "log ratio": "log del cociente", "difference": "diferencia",
-        "loss, p = 0.25 − 0.1": "pérdida, p = 0,25 − 0,1", "accuracy, p = 0.25 − 0.1": "exactitud, p = 0,25 − 0,1",
+        "accuracy, k: 3 − 5": "exactitud, k: 3 − 5", "log ratio": "log del cociente", "difference": "diferencia",
+        "loss, p: 0.25 − 0.1": "pérdida, p: 0,25 − 0,1", "accuracy, p: 0.25 − 0.1": "exactitud, p: 0,25 − 0,1",
         "mean": "media", "one more run": "una corrida más", "seed": "semilla", "cost": "costo", "images": "imágenes",
     },
 }  # fmt: skip

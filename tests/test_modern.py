@@ -1,4 +1,4 @@
-"""What training has learnt since the paper, against PyTorch's schedule, average and loss, and images moved by hand."""
+"""What the paper did not use, against PyTorch's schedule, average and loss, and images moved by hand."""
 
 import copy
 import hashlib

@@ -209,6 +209,6 @@ def test_the_article_of_a_sweep_of_one_epoch_says_that_it_is_not_the_papers_prot
         progress_bar=False,
     )
     page = BeautifulSoup(ArticleHTMLExporter().from_notebook_node(executed)[0], "html.parser")
-    assert "QUICK RUN, not the paper's protocol · 1 epochs, patience 0, of 2,000 images" in page.header.get_text()
+    assert "QUICK RUN, not the paper's protocol · 1 epochs, patience none, of 2,000 images" in page.header.get_text()
     bold = {strong.get_text() for strong in page.main.select("p strong")}
     assert {"epochs = 1", "train_images = 2000", "k = [3]"} <= bold and "batch = 500" not in bold

@@ -152,7 +152,7 @@ def test_the_report_s_intervals_are_of_the_images_of_their_own_set():
     asked, params = [], {"val_images": 7, "train_images": 8, "seed": [0]}
     stats = SimpleNamespace(with_intervals=recorder(asked, [1]), standard_error=recorder(asked, 0.25))
     told, _ = cell("report", "stats.with_intervals", stats=stats, table1="I", scores="scores", params=params)
-    assert asked == [("I", "scores", 7)] and "which 7 images validate" in told
+    assert asked == [("I", "scores", 7)] and "one accuracy over 7 images" in told
     over = pd.DataFrame({"run": ["a"]})
     told, _ = cell(
         "report", "tab-claims", stats=stats, retrained={"accuracy": 92.0}, data=data, judged=None, over=over,
@@ -368,7 +368,7 @@ def test_certainty_tells_the_sources_beside_the_accuracies_of_table_one_and_the_
     assert told == [[92.0, 92.4]]
     columns = ["seeds", "seen", "images", "test set"]
     spreads = pd.DataFrame([(2, 0.9, 0.8, 0.7), (2, 0.1, 0.2, 0.3)], ["ANN-Juan", WINNER], columns)
-    said, _ = cell("certainty", "thrown one by one", spreads=spreads, protocol=own)
+    said, _ = cell("certainty", "decided by independent chance", spreads=spreads, protocol=own)
     assert said.startswith(f"For {WINNER}, seeds differ by an sd of 0.10 points") and "would give 0.20." in said
     assert "an sd of 0.30 points" in said
 
@@ -432,14 +432,20 @@ def test_each_cost_has_its_own_front_and_figure_and_an_interval_of_the_images_th
 def test_the_search_s_tables_have_the_rates_as_trained_and_count_their_own_runs_that_diverged():
     one = (3, 512, 0.1, "sgd", 0.001, "relu")
     table = pd.DataFrame([(*one, 1, 90.0, 1.0)], columns=[*search.AXES, "seed", "accuracy", "teraflop"])
-    lost = SimpleNamespace(diverged=True), SimpleNamespace(diverged=False)
-    names = {"search": search, "table": table, "Table": lambda frame, *_, lost, **__: (frame["lr"].tolist(), lost)}
-    told, _ = cell("hyperparameters", "tab-top", **names, trained=[lost[1]] * 3)
-    assert told == ([0.03], 0)
+    ended = {"best_epoch": 20, "recipe": SimpleNamespace(epochs=20)}
+    lost = SimpleNamespace(diverged=True, **ended), SimpleNamespace(diverged=False, **ended)
+    names = {
+        "search": search,
+        "table": table,
+        "Table": lambda frame, *_, lost, late=None, **__: (frame["lr"].tolist(), lost, late),
+    }
+    early = SimpleNamespace(**vars(lost[1]) | {"best_epoch": 19})
+    told, _ = cell("hyperparameters", "tab-top", **names, trained=[lost[1], lost[1], early])
+    assert told == ([0.03], 0, 2)
     asked, seen = [], SimpleNamespace(trained_at=search.trained_at, against=lambda _: table)
     seen.frame = lambda runs, finished=False: asked.append((len(runs), finished)) or table
     told, _ = cell("hyperparameters", "tab-full", **names | {"search": seen}, full=[*lost, lost[0]], trained=[lost[1]])
-    assert told == ([0.03], 2) and asked == [(3, True)]
+    assert told == ([0.03], 2, None) and asked == [(3, True)]
     replayed = pd.DataFrame({"paid": [0.1, 1.0]})
     own = SimpleNamespace(replay=recorder(asked, replayed), by_seed=lambda runs: (runs, "costs"))
     own.over_time = lambda _, at: (at.min(), at.max())
@@ -538,15 +544,17 @@ def test_the_hours_are_those_of_what_is_missing_and_each_reading_of_the_padding_
 def test_each_file_of_a_study_holds_its_own_table():
     written, names = [], {"Path": Path, "params": {"out": "there"}}
     names |= {"write_file": lambda path, content: written.append((path.name, content.decode().split()[0]))}
-    every = ("table", "summary", "curve", "importance", "ends", "compared")
+    every = ("table", "summary", "curve", "importance", "ends", "compared", "effects")
     names |= {name: pd.DataFrame({name: [1]}) for name in every}
+    names["effects"]["each"] = 1
     names["search"] = SimpleNamespace(trained_at=lambda frame: frame.set_axis(["as trained"], axis=1))
     cell("cross_validation", '/ "folds.csv"', **names)
-    cell("hyperparameters", "full_size = ", **names | {"ends": names["ends"].rename_axis("strategy")})
+    cell("hyperparameters", "written |= ", **names | {"ends": names["ends"].rename_axis("strategy")})
     cell("tradeoff", '/ "patience.csv"', **names)
     assert written == [
         ("folds.csv", "table"), ("out_of_fold.csv", "summary"), ("search.csv", "table"),
-        ("importance.csv", "importance"), ("strategies.csv", "strategy,ends"), ("full_size.csv", "as"),
+        ("effects.csv", "effects"), ("importance.csv", "importance"),
+        ("strategies.csv", "strategy,ends"), ("full_size.csv", "as"),
         ("tradeoff.csv", "table"), ("patience.csv", "curve"),
     ]  # fmt: skip
 
@@ -599,13 +607,16 @@ def test_the_scores_of_the_readings_stand_with_their_seeds_and_with_those_that_a
 
 
 def test_each_conclusion_rests_on_the_tables_of_its_own_study():
-    asked, own = [], {name: name for name in ("table", "curve", "frame", "replayed", "compared", "summary", "found")}
+    asked, own = (
+        [],
+        {name: name for name in ("table", "curve", "frame", "replayed", "at_full_size", "summary", "found")},
+    )
     names = ("trading", "searching", "cross_validation")
     own |= {"wishes": SimpleNamespace(**{name: recorder(asked, ("", {})) for name in names}), "READINGS": READINGS}
     cell("tradeoff", "wishes.trading", tradeoff=SimpleNamespace(by_seed=lambda frame: f"seeds of {frame}"), **own)
     cell("hyperparameters", "wishes.searching", **own)
     cell("cross_validation", "wishes.cross_validation", **own)
-    assert asked == [("table", "curve", "seeds of frame"), ("table", "replayed", "compared"), ("summary",)]
+    assert asked == [("table", "curve", "seeds of frame"), ("table", "replayed", "at_full_size"), ("summary",)]
     apart = pd.DataFrame({"estimate": [1.0]}, index=["no_padding"])
     told, _ = cell("readings", "heads.summary", heads=SimpleNamespace(summary=recorder(asked, apart)), **own)
     assert asked.pop() == ("found",) and told.given.iloc[0].tolist() == ["no padding", 1.0]

@@ -134,7 +134,9 @@ def test_the_stamp_tells_the_device_and_the_precision():
 
 def test_the_stamp_tells_the_images_that_are_trained_on():
     told = protocol.stamped(protocol.DEFAULTS | {"device": "cpu", "train_images": 123, "val_images": 45, "epochs": 6})
-    assert (told["images"], told["epochs"], told["patience"]) == (123, 6, 0)
+    assert (told["images"], told["epochs"], told["patience"]) == (123, 6, "none")
+    stopped = protocol.stamped(protocol.DEFAULTS | {"device": "cpu", "patience": 15})
+    assert stopped["patience"] == 15
 
 
 def test_a_study_is_dated_by_its_newest_run(monkeypatch):

@@ -96,7 +96,7 @@ def importance(ax, frame, count=10):
 
 
 def regret(ax, curves):
-    """Draw how far each strategy's choice is behind the best [points] against what it has paid, in whole grids.
+    """Draw how far each strategy's choice is behind the whole grid's [points] against what it has paid, in whole grids.
 
     ``curves`` has a column a strategy, indexed by what is paid; the dot is where the strategy ends.
     """
@@ -104,7 +104,8 @@ def regret(ax, curves):
         drawn = curve.dropna()
         ax.plot(100 * drawn.index, drawn, color=hue, label=tr(name))
         ax.plot(100 * drawn.index[-1:], drawn[-1:], "o", color=hue)
-    ax.set(xscale="log", xlabel=tr("Paid (% of the whole grid)"), ylabel=tr("Regret (points)"), ylim=(0, None))
+    ax.set(xscale="log", xlabel=tr("Paid (% of the whole grid)"), ylabel=tr("Regret (points)"))
+    ax.axhline(0, color=FAINT, linewidth=0.6, zorder=0)
     for axis in ax.xaxis, ax.yaxis:
         axis.set_major_formatter(ticks())
     ax.legend(ncols=3, **ABOVE)

@@ -9,7 +9,7 @@ from fmnist_lib.press.language import number, sentence, tr
 
 PART = "{part}: {mean} {unit}, between {low} and {high} at {level:.2f} % (n = {n}); in the paper {paper}."
 ALONE = "{part}: {mean} {unit} (n = {n}, so no interval); in the paper {paper}."
-REFUTED = "{id}. {claim}: {part} is {mean} {unit}, between {low} and {high}; the claim is {holds}."
+REFUTED = "{id}. {claim}: {part} is {mean} {unit}, between {low} and {high}; the claim holds if it is {holds}."
 DIGITS = {"points": 2, "nats": 3, "epochs": 1, "log ratio": 2, "share": 2}  # decimals of an effect
 
 

@@ -1,4 +1,4 @@
-"""How far the paper's architecture goes: what training has learnt since, one ingredient more at a time."""
+"""How far the paper's architecture goes with what the paper did not use, one ingredient more at a time."""
 
 from dataclasses import replace
 

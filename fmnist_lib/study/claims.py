@@ -114,11 +114,11 @@ PARTS = [
     *(Part("S11", f"{m} / {ANN}", partial(longer, m), "greater", log(1.1), "log ratio") for m in CONVOLUTIONAL),
     Part("S12", f"CNN3-128-0.25 − {ANN}", partial(less, "accuracy", "CNN3-128-0.25", ANN), "below", 0.2, "points"),
     Part("S13", f"{WINNER} − {NAHUEL}", partial(less, "test", WINNER, NAHUEL), "greater", 0.2, "points"),
-    Part("P1", "accuracy, k = 3 − 5", partial(factor, "accuracy", "CNN3-", "CNN5-"), "greater", 0.2, "points"),
-    Part("P2", "loss, p = 0.25 − 0.1", partial(factor, "loss", "-0.25-", "-0.1-"), "less", 0.01, "nats"),
-    Part("P3", "accuracy, p = 0.25 − 0.1", partial(factor, "accuracy", "-0.25-", "-0.1-"), "none", 0.2, "points"),
+    Part("P1", "accuracy, k: 3 − 5", partial(factor, "accuracy", "CNN3-", "CNN5-"), "greater", 0.2, "points"),
+    Part("P2", "loss, p: 0.25 − 0.1", partial(factor, "loss", "-0.25-", "-0.1-"), "less", 0.01, "nats"),
+    Part("P3", "accuracy, p: 0.25 − 0.1", partial(factor, "accuracy", "-0.25-", "-0.1-"), "none", 0.2, "points"),
     *(
-        Part("P4", f"n = {a} − {b}", partial(factor, "accuracy", f"-{a}-", f"-{b}-"), "none", 0.2, "points")
+        Part("P4", f"n: {a} − {b}", partial(factor, "accuracy", f"-{a}-", f"-{b}-"), "none", 0.2, "points")
         for b, a in combinations(GRID["n"], 2)
     ),
     Part("P5", "share of the twelve", inside, "above", 0.8, "share"),

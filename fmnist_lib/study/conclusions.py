@@ -12,8 +12,8 @@ from fmnist_lib.study.readings import READINGS
 Conclusion = tuple[str, dict]
 
 INSIDE = (
-    "With {n} seeds, {outside} of {of} numbers of the paper lie outside the interval in which one more of these runs "
-    "should; by chance about {chance:.0f} would."
+    "With {n} seeds, {outside} of {of} numbers of the paper lie outside the 95 % prediction interval of one more "
+    "run; by chance about {chance:.0f} would."
 )
 ONCE = (
     "One seed is the paper's protocol, once: it says what came out, and not how sure it is. `params/rigorous.yaml` "
@@ -31,17 +31,17 @@ UNJUDGED = (
     "are effects and no verdict."
 )
 LIKELIEST = (
-    "{others} of {known} readings are weighed beside the default. The likeliest of them, and picked for that, is: "
-    "{words}. Of the {numbers} numbers of the paper whose networks were trained or tested so, {inside} lie where one "
-    "more run should, and {default_inside} under the default; the gain in log-likelihood over the default is "
-    "{better:+.1f} (n = {n} seeds)."
+    "{others} of {known} readings are weighed beside the default. The largest gain in log-likelihood, and picked for "
+    "that, has: {words}. Of the {numbers} numbers of the paper whose networks were trained or tested so, {inside} "
+    "lie in the 95 % prediction interval, and {default_inside} under the default; the gain in log-likelihood over "
+    "the default is {better:+.1f} (n = {n} seeds)."
 )
 SAME_HEAD = (
-    "Padding that keeps the size gives k = 3 and k = 5 the same head. The validation accuracy of k = 3 less that of "
-    "k = 5 is then {estimate:+.2f} points [{low:+.2f}, {high:+.2f}]; under the default's padding, which gives k = 3 "
-    "the larger head, it is {default:+.2f}. From the default to the same head it changes by {change:+.2f} "
-    "[{change low:+.2f}, {change high:+.2f}], on {pairs} pairs of networks that differ in k alone (n = {n} seeds; in "
-    "the paper {paper:+.2f})."
+    "Padding that keeps the size gives k = 3 and k = 5 dense layers of the same size, the same head. The validation "
+    "accuracy of k = 3 less that of k = 5 is then {estimate:+.2f} points [{low:+.2f}, {high:+.2f}]; under the "
+    "default's padding, which gives k = 3 the larger head, it is {default:+.2f}. From the default to the same head "
+    "it changes by {change:+.2f} [{change low:+.2f}, {change high:+.2f}], on {pairs} pairs of networks that differ "
+    "in k alone (n = {n} seeds; in the paper {paper:+.2f})."
 )
 UNPADDED = "Without a training whose padding keeps the size, k and the size of the head cannot be told apart."
 UNWEIGHED = "Without several seeds, of the default and of another reading, none can be called likelier."

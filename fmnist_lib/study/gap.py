@@ -13,7 +13,7 @@ NAMES = {
     "paper": "the paper: validation − test",
     "curse": "chosen as the best of twelve",
     "epoch": "best epoch of a search, last of a retraining",
-    "test": "test images harder for every network",
+    "test": "test images harder (the two rivals)",
     "split": "luck of the split",
     "mode": "tested in training mode",
     "rest": "not explained",

@@ -118,7 +118,11 @@ def stamped(params: dict) -> dict:
     """Return what `STAMP` says of these parameters: which protocol, how much, seeds, device and precision."""
     title = "The paper's protocol" if is_papers(params) else QUICK if is_reduced(params) else OTHERS
     seeds, run_on = ", ".join(map(str, params["seed"])), ", ".join(resolved(params)[:2])
-    size = {"epochs": params["epochs"], "patience": params.get("patience", 0), "images": params["train_images"]}
+    size = {
+        "epochs": params["epochs"],
+        "patience": params.get("patience", 0) or "none",
+        "images": params["train_images"],
+    }
     return {"title": title, "seeds": seeds, "run_on": run_on, **size}
 
 

@@ -16,7 +16,7 @@ REFERENCE = ROOT / "reports" / "reference"
 def readings(params: dict) -> pd.DataFrame:
     """List how each point that was found open in the paper is read, under the parameter's own name."""
     meanings = {
-        "padding": "padding of the two convolutions",
+        "padding": "padding of the first and of the second convolution",
         "output": "what follows the ten outputs",
         "scaling": "pixels in [0, 1], or standardised",
         "shuffle": "new batches every epoch",
@@ -30,7 +30,7 @@ def readings(params: dict) -> pd.DataFrame:
         "dropout_seed": "seed of dropout",
         "retrain_seed": "added to the seeds for the retraining",
         "retrain_images": "images to retrain on",
-        "keep": "weights that meet the test images, of the retraining",
+        "keep": "weights of the retraining that are tested",
         "precision": "precision of the training; every score is computed in fp32",
     }
     again = retraining(search(WINNER, DEFAULTS | params, 0), 1, DEFAULTS | params)

@@ -19,6 +19,7 @@ from fmnist_lib.study import networks, protocol, stats
 AXES = {"k": "k", "n": "n", "p": "p", "optimizer": "optimizers", "lr": "lrs", "activation": "activations"}
 MOMENTUM, FASTER = 0.9, 30  # of SGD: Nesterov's momentum, and how many times Adam's learning rate
 PAPERS = (3, 512, 0.1, "adam", 0.001, "relu")
+NOTHING, FEW = 20.0, 0.1  # % accuracy, twice that of guessing: nothing was learnt; so many of a table are outliers
 Config = tuple  # a value for each of AXES, in their order
 
 
@@ -95,12 +96,28 @@ def _operations(model: str, padding: str) -> int:
 def best(table: pd.DataFrame, count: int) -> list[Config]:
     """Return the configurations of highest accuracy, the mean over their seeds, best first."""
     mean = table.groupby(list(AXES), sort=False)["accuracy"].mean()
-    return list(mean.sort_values(ascending=False, kind="stable").index[:count])
+    return list(mean.round(6).sort_values(ascending=False, kind="stable").index[:count])
+
+
+def as_papers(table: pd.DataFrame) -> Config:
+    """Return the best configuration that is trained as the paper does, or the paper's own if the table has none."""
+    alike = table[(table[["optimizer", "lr", "activation"]] == list(PAPERS[3:])).all(axis=1)]
+    return (best(alike, 1) or [PAPERS])[0]
+
+
+def learnt(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table without the configurations of which a training learnt nothing, as long as they are few.
+
+    One such training in hundreds would hide what all others show.
+    """
+    kept = table[table.groupby(list(AXES))["accuracy"].transform("min") >= NOTHING]
+    return kept if len(kept) >= (1 - FEW) * len(table) else table
 
 
 def at_full_size(table: pd.DataFrame, params: dict) -> list[Recipe]:
-    """List the trainings of the best configurations of the table, and of the paper's, on all images for every seed."""
-    chosen = dict.fromkeys([*best(table, params["best"]), PAPERS])
+    """List the trainings of the best configurations of the table, of the best that is trained as the paper does, and of
+    the paper's, on all images for every seed."""
+    chosen = dict.fromkeys([*best(table, params["best"]), as_papers(table), PAPERS])
     return [recipe(one, params, seed) for one in chosen for seed in params["seed"]]
 
 

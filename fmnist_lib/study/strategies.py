@@ -119,17 +119,18 @@ def replay(scores: dict[int, dict], costs: dict[Config, float], space: Space, co
     """Search each seed's scores by every strategy, so many times, and judge the choices by the other seeds' mean.
 
     Returns a row a question: strategy, seed, replay, paid (so far, in whole grids), regret: how many points the choice
-    so far is behind the best of the table, on the seeds that it was not made on. The grid has one replay a seed.
+    so far is behind the whole grid's, on the seeds that neither was made on (below 0 it is ahead: the best of the table
+    there would be so by luck). The grid has one replay a seed.
     """
     rows, whole = [], sum(costs.values()) * max(len(curve) for each in scores.values() for curve in each.values())
     for seed, own in scores.items():
         judged = {one: np.mean([each[one][-1] for s, each in scores.items() if s != seed]) for one in own}
-        most = max(judged.values())
+        whole_grids = judged[max(own, key=lambda one: own[one][-1])]
         for name, strategy in STRATEGIES.items():
             for i in range(1 if strategy is grid else count):
                 search = Replay(own, costs)
                 strategy(search, space, np.random.default_rng([seed, i]))
-                rows += [(name, seed, i, paid / whole, most - judged[one]) for paid, one in search.trace]
+                rows += [(name, seed, i, paid / whole, whole_grids - judged[one]) for paid, one in search.trace]
     return pd.DataFrame(rows, columns=["strategy", "seed", "replay", "paid", "regret"])
 
 
