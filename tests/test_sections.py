@@ -393,7 +393,7 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
     assert READINGS["training_mode"].words in outputs["report-80"].data["text/html"]
     assert labels >= {"tab-ladder", "fig-ladder"} and "best on validation" in outputs["report-94"].data
     assert (
-        "fig-regret" in labels and "each of 1 whole trainings" in outputs["report-91"].data
+        "fig-regret" in labels and "none of 1 full-length trainings" in outputs["report-91"].data
     )  # once, though it is in the grid and the winner's
     for kind in (Figure, Table):  # so that the numbers go on without a gap, whichever study is not there
         counts = [output.metadata["fmnist"]["count"] for output in outputs.values() if isinstance(output, kind)]

@@ -99,7 +99,7 @@ def test_what_runs_were_made_on_is_told_of_all_of_them():
     told = tables.environment(MADE).set_index("what it is")["value"]
     assert told["Seeds of the split"] == "42; 43" and told["Seeds of the weights"] == "7; 8"
     assert told["Device, precision, kernels"] == "cpu, bf16, torch; cuda, fp32, torch"
-    assert told["Newest run"] == "2026-02-01T00:00:00Z" and told["Processor"] == "P1, P2" and told["Card"] == "C"
+    assert told["Newest run"] == "2026-02-01T00:00:00Z" and told["Processor"] == "P1, P2" and told["GPU"] == "C"
     assert told["Training, process hours by the clock (other work may have run beside)"] == pytest.approx(1.5)
 
 

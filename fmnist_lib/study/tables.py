@@ -160,7 +160,7 @@ def environment(frame: pd.DataFrame) -> pd.DataFrame:
     rows = [
         ("System", each(frame, "system")),
         ("Processor", each(frame, "processor")),
-        ("Card", each(frame, "card")),
+        ("GPU", each(frame, "card")),
         ("Python", each(frame, "python")),
         ("PyTorch", each(frame, "torch")),
         ("Vector units", each(frame, "capability")),
