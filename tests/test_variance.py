@@ -80,6 +80,9 @@ def test_the_conclusion_names_the_largest_and_the_smallest_source_beside_seeds_i
     found = variance.spreads(made_up(split=0.3, weights=0.4, order=1.2))
     message, values = conclusions.sources(found, pd.Series([92.0, 93.0, 94.0]))
     assert message == conclusions.SOURCES
-    assert (values["most"], values["least"], values["sources"], values["n"]) == ("order", "split", 3, 10)
-    assert (values["share"], values["little"]) == pytest.approx((100 * 1.44 / 1.69, 100 * 0.09 / 1.69))
+    assert (values["most"]["source"], values["least"]["source"]) == ("order", "split")
+    assert (values["sources"], values["n"]) == (3, 10)
+    assert (values["most"]["share"], values["least"]["share"]) == pytest.approx((100 * 1.44 / 1.69, 100 * 0.09 / 1.69))
+    ends = [1.2 * np.sqrt(9 / scipy.stats.chi2.ppf(q, 9)) for q in (0.975, 0.025)]
+    assert values["most"][["low", "high"]].tolist() == pytest.approx(ends)
     assert (values["together"], values["seen"], values["seeds"]) == pytest.approx((1.3, 1.0, 3))

@@ -47,8 +47,10 @@ UNPADDED = "Without a training whose padding keeps the size, k and the size of t
 UNWEIGHED = "Without several seeds, of the default and of another reading, none can be called likelier."
 SOURCES = (
     "Of {sources} sources of chance, the largest part of the variance of the winner's validation accuracy comes from "
-    "the {most} ({share:.0f} %), least from the {least} ({little:.0f} %), {n} values each. Together they give an sd of "
-    "{together:.2f} points; {seeds} seeds, in which all vary, differ by {seen:.2f}."
+    "the {most[source]} ({most[share]:.0f} %; an sd of {most[sd]:.2f} points [{most[low]:.2f}, {most[high]:.2f}]), "
+    "least from the {least[source]} ({least[share]:.0f} %; {least[sd]:.2f} [{least[low]:.2f}, {least[high]:.2f}]), {n} "
+    "values each. Together they give an sd of {together:.2f} points; {seeds} seeds, in which all vary, differ by "
+    "{seen:.2f}."
 )
 
 
@@ -89,14 +91,8 @@ def same_head(summary: pd.DataFrame) -> Conclusion:
 
 def sources(spreads: pd.DataFrame, accuracies: pd.Series) -> Conclusion:
     """Conclude from `variance.spreads`, beside the winner's accuracies [%] over seeds in which all sources vary."""
-    each, together = spreads.iloc[:-1].set_index("source"), spreads.iloc[-1]
-    most, least = each["share"].idxmax(), each["share"].idxmin()
-    values = {
-        "sources": len(each),
-        "most": most,
-        "share": each["share"][most],
-        "least": least,
-        "little": each["share"][least],
-    }
+    each, together = spreads.iloc[:-1].set_index("source", drop=False), spreads.iloc[-1]
+    most, least = (each.loc[name] for name in (each["share"].idxmax(), each["share"].idxmin()))
+    values = {"sources": len(each), "most": most, "least": least}
     values |= {"n": each["n"].min(), "together": together["sd"], "seeds": len(accuracies), "seen": accuracies.std()}
     return SOURCES, values
