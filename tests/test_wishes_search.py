@@ -236,6 +236,40 @@ def test_halving_loses_what_is_slow_at_first():
     assert searched("successive halving", scores)[1] != CONFIGS[-1] == searched("grid", scores)[1]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_tpe_asks_ten_at_random_and_then_what_is_likelier_among_the_good_than_among_the_others(seed):
+    space, rng = SPACE | {"p": [0.1, 0.2], "lr": [0.1, 0.2, 0.3]}, np.random.default_rng(seed)  # 72 configurations
+    scores = {one: [worth(one) + rng.normal()] for one in product(*space.values())}
+    asked, shuffled = (strategies.Replay(scores, dict.fromkeys(scores, 1.0)) for _ in range(2))
+    (
+        strategies.tpe(asked, space, np.random.default_rng(seed)),
+        strategies.random(shuffled, space, np.random.default_rng(seed)),
+    )
+    asked, shuffled = list(asked.asked), list(shuffled.asked)
+    assert len(asked) == len(set(asked)) == 32 and asked[:10] == shuffled[:10]
+    for i in range(10, len(asked)):
+        ranked = sorted(asked[:i], key=scores.get, reverse=True)
+        count = next(m for m in range(i) if m >= 0.15 * i)  # 2 of 10 to 13
+        promise = dict.fromkeys(scores.keys() - set(asked[:i]), 1.0)
+        for one, (axis, value) in product(promise, enumerate(space)):
+            good, others = ([other[axis] == one[axis] for other in some] for some in (ranked[:count], ranked[count:]))
+            values = len(space[value])
+            promise[one] *= (sum(good) + 1) / (count + values) / (sum(others) + 1) * (i - count + values)
+        assert promise[asked[i]] == pytest.approx(max(promise.values()))
+
+
+def test_tpe_finds_the_best_of_a_table_in_32_questions_where_random_search_seldom_does():
+    space = SPACE | {"n": [0, 1, 2, 3], "p": [0, 1, 2], "lr": [0, 1, 2]}  # 144 configurations
+    scores = {one: [one[0] + one[1] + one[2] + 2 * (one[3] == "sgd") + one[4]] for one in product(*space.values())}
+    found = {"TPE": 0, "random": 0}
+    for name, seed in product(found, range(20)):
+        replay = strategies.Replay(scores, dict.fromkeys(scores, 1.0))
+        strategies.STRATEGIES[name](replay, space, np.random.default_rng(seed))
+        found[name] += (5, 3, 2, "sgd", 2, "relu") in list(replay.asked)[:32]
+        assert len(replay.asked) == {"TPE": 32, "random": 144}[name]
+    assert found["TPE"] >= 18 and found["random"] <= 10
+
+
 def test_what_was_asked_is_paid_once_and_the_choice_is_the_best_of_those_trained_longest():
     replay = strategies.Replay({"a": [1.0, 2.0], "b": [3.0, 0.5]}, {"a": 1.0, "b": 10.0})
     replay.ask("b", 1), replay.ask("a", 1), replay.ask("a"), replay.ask("a"), replay.ask("b")
@@ -283,6 +317,7 @@ def test_a_score_is_that_of_the_lowest_loss_so_far_and_a_loss_that_is_no_number_
 
 
 ENDS = {"grid": (1.0, 0.05), "hierarchy": (0.2, 0.1), "one at a time": (0.1, 0.3), "random": (1.0, 0.2)}
+ENDS |= {"TPE": (0.4, 0.7)}
 
 
 def replayed(other=ENDS):
@@ -310,6 +345,7 @@ def test_the_search_concludes_with_the_table_s_choice_at_full_size_and_each_stra
     assert (told["difference"], told["further"], told["further low"], told["further high"]) == (5.0, 4.0, 4.0, 4.0)
     assert (values["one"]["regret"], values["other"]["regret"]) == (0.1, 0.3)
     assert (values["hierarchy"], values["independent"]) == pytest.approx((20, 10))
+    assert (values["tpe"]["regret"], values["tpe paid"]) == pytest.approx((0.7, 40))
     shares = search.importance(table).set_index("term")["share"].drop("seed")
     assert values["first"]["share"] == pytest.approx(100 * shares.max() / shares.sum())
 
@@ -356,4 +392,8 @@ def test_the_charts_of_the_search_draw_every_value_term_and_strategy():
     curves = pd.DataFrame({"grid": [3.0, 1.0], "hierarchy": [2.0, np.nan]}, index=[0.1, 1.0])
     lines = charts.regret(axes[2], curves).lines
     assert [list(line.get_xdata()) for line in lines][:4] == [[10, 100], [100], [10], [10]]
+    every = charts.regret(axes[0], pd.DataFrame({name: [2.0, 1.0] for name in strategies.STRATEGIES}))
+    drawn = [line for line in every.lines if line.get_label() in strategies.STRATEGIES]
+    assert [line.get_label() for line in drawn] == list(strategies.STRATEGIES)
+    assert len({line.get_color() for line in drawn}) == len(drawn)
     plt.close(fig)

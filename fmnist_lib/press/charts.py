@@ -102,7 +102,7 @@ def regret(ax, curves):
 
     ``curves`` has a column a strategy, indexed by what is paid; the dot is where the strategy ends.
     """
-    for (name, curve), hue in zip(curves.items(), [*COLOURS.values(), INK], strict=False):
+    for (name, curve), hue in zip(curves.items(), [*COLOURS.values(), INK, GOLD], strict=False):
         drawn = curve.dropna()
         ax.plot(100 * drawn.index, drawn, color=hue, label=tr(name))
         ax.plot(100 * drawn.index[-1:], drawn[-1:], "o", color=hue)

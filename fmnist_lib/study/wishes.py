@@ -25,12 +25,12 @@ SEARCHED = (
     "Of {count} configurations: among the hyperparameters, alone or in pairs, {first[term]} explains the largest "
     "share of the variance of accuracy within a seed ({first[share]:.0f} %). A hierarchy ends {one[regret]:+.2f} "
     "points behind the whole grid's choice for {hierarchy:.1f} % of its cost, one at a time {other[regret]:+.2f} for "
-    "{independent:.1f} %, and random search for as much as the hierarchy {random:+.2f}. Of the paper's two ways "
-    "{better} a regret that is smaller by more than {margin:.1f} points whichever of the {searches} seeds is searched "
-    "and the others judge ({n} replays). At full size the best of the table beside the paper's ({leader}) is "
-    "{difference:+.2f} points [{low:+.2f}, {high:+.2f}] from the paper's configuration over {seeds} seeds, which did "
-    "not choose it, and {further:+.2f} [{further low:+.2f}, {further high:+.2f}] from the best of the table that is "
-    "trained as the paper does ({alike})."
+    "{independent:.1f} %, TPE {tpe[regret]:+.2f} for {tpe paid:.1f} %, and random search for as much as the hierarchy "
+    "{random:+.2f}. Of the paper's two ways {better} a regret that is smaller by more than {margin:.1f} points "
+    "whichever of the {searches} seeds is searched and the others judge ({n} replays). At full size the best of the "
+    "table beside the paper's ({leader}) is {difference:+.2f} points [{low:+.2f}, {high:+.2f}] from the paper's "
+    "configuration over {seeds} seeds, which did not choose it, and {further:+.2f} [{further low:+.2f}, {further "
+    "high:+.2f}] from the best of the table that is trained as the paper does ({alike})."
 )
 TRADED = (
     "The validation accuracy of {best[model]} less that of {ann[model]} is {gain:+.2f} points [{low:+.2f}, "
@@ -72,7 +72,7 @@ def searching(table: pd.DataFrame, replays: pd.DataFrame, full: pd.DataFrame) ->
     The configuration told at full size is the table's choice, on other seeds: not the best of those seen there.
     """
     ends, importance = strategies.ends(replays).set_index("strategy"), search.importance(search.learnt(table))
-    one, other = ends.loc["hierarchy"], ends.loc["one at a time"]
+    one, other, tpe = (ends.loc[name] for name in ("hierarchy", "one at a time", "TPE"))
     within = importance[importance["term"] != "seed"]
     ranked = [config for config in search.best(table, len(table)) if config != search.PAPERS]
     as_much = strategies.over_time(replays, np.array([one["paid"]]))["random"].iloc[0]
@@ -83,6 +83,7 @@ def searching(table: pd.DataFrame, replays: pd.DataFrame, full: pd.DataFrame) ->
     values = {"count": len(table.drop_duplicates(list(search.AXES))), "one": one, "other": other, "n": int(one["n"])}
     values |= {"first": within.assign(share=100 * within["share"] / within["share"].sum()).iloc[0], "random": as_much}
     values |= {"hierarchy": 100 * one["paid"], "independent": 100 * other["paid"]}
+    values |= {"tpe": tpe, "tpe paid": 100 * tpe["paid"]}
     values |= {"better": _better(replays), "searches": table["seed"].nunique(), "margin": MARGIN}
     values |= {"leader": _told(config), "alike": _told(alike), "further": further["difference"]}
     values |= {f"further {end}": further[end] for end in ("low", "high")}
