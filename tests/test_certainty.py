@@ -17,7 +17,7 @@ from fmnist_lib import UserError
 from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.run import read
 from fmnist_lib.study import certainty, claims, effects, gap, luck, opinions, ranks, results, stats
-from fmnist_lib.study.paper import GRID, TABLE_1, TABLE_2
+from fmnist_lib.study.paper import GRID, TABLE_1, TABLE_2, WINNER
 
 MODELS = list(TABLE_1)
 
@@ -297,10 +297,10 @@ def test_a_number_of_the_paper_is_inside_where_one_more_run_should_lie():
     assert len(found) == 9 and found.loc[found["model"] == "ANN-Juan", "inside"].isna().all()
 
 
-def test_the_winners_epoch_which_both_tables_give_counts_once():
-    rows = [("search", m, seed) for m in TABLE_1 for seed in range(4)] + [
-        ("retraining", m, seed) for m in TABLE_2 for seed in range(4)
-    ]
+def drawn(seeds=4):
+    """Return a frame of runs, searches and retrainings of each seed, whose scores are drawn around 15."""
+    rows = [("search", m, seed) for m in TABLE_1 for seed in range(seeds)]
+    rows += [("retraining", m, seed) for m in TABLE_2 for seed in range(seeds)]
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rows, columns=["role", "model", "weights_seed"]).assign(status="finished", kernels="torch")
     frame["run"] = [f"run-{i}" for i in range(len(frame))]
@@ -308,11 +308,38 @@ def test_the_winners_epoch_which_both_tables_give_counts_once():
         frame[name] = "x"
     for name in ("best_epoch", "epochs", "best_val_loss", "test_loss", "best_val_accuracy", "test_accuracy"):
         frame[name] = rng.normal(15, 1, len(frame))
-    found = certainty.among(frame)
+    return frame.assign(seed=frame["weights_seed"])
+
+
+def test_the_winners_epoch_which_both_tables_give_counts_once():
+    found = certainty.among(drawn())
     assert len(found) == 45 and found["inside"].notna().sum() == 44
     assert (found["n"] == 4).all()  # though searches were tested too
     uncounted = found[found["inside"].isna()].iloc[0]
     assert (uncounted["table"], uncounted["model"], uncounted["score"]) == ("II", "CNN3-512-0.1", "epoch")
+
+
+def test_a_seed_is_held_against_the_others_number_by_number():
+    frame = drawn(5)
+    scores = ["best_epoch", "epochs", "best_val_loss", "test_loss", "best_val_accuracy", "test_accuracy"]
+    frame.loc[frame["seed"] == 3, scores] += 100.0  # of it no number lies inside, and beside it every other does
+    assert certainty.held_out(frame) == [0, 0, 0, 44, 0]
+    frame.loc[(frame["seed"] == 3) & (frame["model"] == "CNN5-128-0.1"), "status"] = "diverged"
+    assert certainty.held_out(frame)[3] == 41
+    assert certainty.held_out(drawn(2)) == certainty.held_out(drawn(1)) == []
+
+
+def test_independent_numbers_are_held_out_as_often_as_chance_says():
+    counts = [count for _ in range(3) for count in certainty.held_out(drawn(8))]
+    assert np.mean(counts) == pytest.approx(0.05 * 44, abs=1.0)
+
+
+def test_one_more_run_loses_as_much_as_the_searches_and_retrainings_of_the_winner():
+    columns = pd.MultiIndex.from_product([["accuracy", "test", "validation"], [WINNER, "CNN-Nahuel"]])
+    scores = pd.DataFrame(np.random.default_rng(2).normal(92, 0.3, (6, 6)), columns=columns)
+    lost = scores["accuracy", WINNER] - scores["test", WINNER]
+    half = scipy.stats.t.ppf(0.975, 5) * lost.std() * math.sqrt(7 / 6)
+    assert gap.one_more(scores) == pytest.approx({"least": lost.mean() - half, "most": lost.mean() + half, "n": 6})
 
 
 def test_the_paper_ranks_its_winner_first_and_its_lowest_last():
@@ -348,6 +375,11 @@ def test_the_best_of_twelve_is_as_much_too_high_as_the_greatest_of_twelve_draws(
     assert (low, high) == pytest.approx(tuple(ends), rel=0.06)
     zero, down, up, _ = gap.split_luck(scores)
     assert zero == 0 and up == -down == pytest.approx(scipy.stats.t.ppf(0.975, 399) * 1.0, rel=0.12)
+    noise = pd.DataFrame(0.3 * np.random.default_rng(7).normal(size=(400, 12)), columns=MODELS)
+    small = noise + 0.05 * np.random.default_rng(8).normal(size=(400, 1))  # less than the mean of twelve residuals
+    assert gap.split_luck(small)[2] == pytest.approx(scipy.stats.t.ppf(0.975, 399) * 0.05, rel=0.25)
+    apart = noise.sub(noise.mean(axis=1), axis=0)
+    assert gap.split_luck(apart)[1:3] == (0.0, 0.0)  # seeds that are alike share no luck
     sure = pd.DataFrame([[93.0] + [92.0] * 11] * 3, columns=MODELS)
     assert gap.curse(sure)[0] == 0
     ahead = scores.assign(**{"CNN3-512-0.1": scores["CNN3-512-0.1"] + 5})  # it wins whatever its luck is
@@ -368,9 +400,7 @@ def test_the_rivals_of_the_gap_add_up_to_the_papers_and_one_seed_has_only_what_i
     assert found.loc[gap.NAMES["epoch"], ["size", "low", "high"]].tolist() == pytest.approx([lost.mean(), *expected])
     harder = [scores["validation", m] - scores["test", m] for m in ("CNN-Nahuel", "ANN-Juan")]
     assert found.loc[gap.NAMES["test"], "size"] == pytest.approx(np.mean(harder))
-    levels = scores["accuracy"][MODELS].mean(axis=1)
-    reach = scipy.stats.t.ppf(0.975, 4) * levels.std()
-    assert found.loc[gap.NAMES["split"], ["low", "high"]].tolist() == pytest.approx([-reach, reach])
+    assert found.loc[gap.NAMES["split"], ["size", "low", "high", "n"]].tolist() == [*gap.split_luck(scores["accuracy"])]
     assert found.loc[gap.NAMES["curse"], ["size", "low", "high", "n"]].tolist() == [*gap.curse(scores["accuracy"])]
     scores.loc[4, ("test", "CNN-Nahuel")] = np.nan  # and of the fifth seed no mean over both rivals
     told = gap.rivals(scores).set_index("name").loc[gap.NAMES["test"]]

@@ -25,6 +25,7 @@ from fmnist_lib.study import (
     rule,
     sections,
     strategies,
+    variance,
     weighing,
     wishes,
 )
@@ -44,7 +45,7 @@ SOURCES += [cell.source for name in SPOKEN for cell in cells(name) if cell.cell_
 REASONS = {"not judged", "no verdict", "sizes", "a judgement", "reduced protocol", "another reading", "ties"}
 REASONS |= {"{} of {} seeds", "not the seeds {}–{}", "zero variance", "not the judging protocol"}
 REASONS |= {"a retraining of another length)"}  # as `press.tables.verdict` takes apart what `study.rule` says
-OTHERS = {folds.CLOSED, folds.OPEN, folds.UNSURE, *strategies.STRATEGIES, *parameters.SOURCES, "together"}
+OTHERS = {folds.CLOSED, folds.OPEN, folds.UNSURE, *strategies.STRATEGIES, *parameters.SOURCES, variance.TOGETHER}
 SENTENCES = {
     value
     for name, value in (vars(conclusions) | vars(wishes)).items()

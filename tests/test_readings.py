@@ -328,6 +328,7 @@ def found(papers=TABLE_2, table="II", **readings):
     return pd.DataFrame(rows, columns=["table", "model", "seed", "epoch", "loss", "accuracy", "reading"])
 
 
+WIDE = {WINNER: [5.0, 5.5, 7.0, 6.0], "CNN-Nahuel": [1.0, 2.0, 2.5, 1.0], "ANN-Juan": [0.0, 1.0, 0.0, 0.5]}
 DEFAULT = {WINNER: [1.0, 1.2, 1.4], "CNN-Nahuel": [2.0, 2.4, 2.2], "ANN-Juan": [0.0, 0.3, -0.3]}
 
 
@@ -340,6 +341,16 @@ def test_a_numbers_t_and_likelihood_are_those_of_one_more_run_with_the_pooled_sd
     assert row["limit"] == pytest.approx(2.446911851)  # of a table: t of six degrees of freedom, 2.5 % on each side
     assert row["log_likelihood"] == pytest.approx(scipy.stats.t(6, row["mean"], error).logpdf(90.89))
     assert row["default_log_likelihood"] == pytest.approx(scipy.stats.t(6, 90.89 + 1.2, error).logpdf(90.89))
+
+
+def test_more_seeds_of_the_default_give_the_sd_and_leave_the_means():
+    own, more = found(default=DEFAULT, training_mode={WINNER: [0.1, 0.0, 0.2]}), found(default=WIDE)
+    rows = weighing.weigh(own, more).set_index(["reading", "model", "score"])
+    row = rows.loc["training_mode", WINNER, "accuracy"]
+    error = math.sqrt(np.mean([np.var(each, ddof=1) for each in WIDE.values()])) * math.sqrt(4 / 3)
+    assert (row["t"], row["freedom"], row["n"]) == (pytest.approx(-0.1 / error), 9, 3)
+    assert rows.loc["default", WINNER, "accuracy"]["mean"] == pytest.approx(90.89 + 1.2)
+    assert weighing.weigh(own, more.iloc[:0]).equals(weighing.weigh(own))
 
 
 def test_the_score_is_beside_the_defaults_on_the_same_numbers_and_a_stuck_network_is_no_excuse():

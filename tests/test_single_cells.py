@@ -103,6 +103,7 @@ def test_the_papers_winner_lies_between_its_lowest_and_its_highest_rank():
 
 def test_what_no_explanation_takes_is_the_last_size():
     gap = SimpleNamespace(PAPER=1.55, rivals=lambda *_: pd.DataFrame({"size": [1.55, 0.5, 0.25]}))
+    gap.one_more = lambda scores: {"least": -0.26, "most": 1.9, "n": len(scores)}
     mode = SimpleNamespace(cost=silent)
     told, _ = cell(
         "report",
@@ -111,19 +112,21 @@ def test_what_no_explanation_takes_is_the_last_size():
         several_runs=[],
         mode=mode,
         gap=gap,
-        by_seed=None,
+        by_seed=[1, 2, 3],
         data_folder="",
     )
-    assert "+0.25 points are left" in told
+    assert "+0.25 points are left" in told and "between -0.26 and 1.90 points" in told and "n = 3 seeds" in told
 
 
 def test_the_sources_stand_beside_the_spread_of_the_accuracy_of_table_one():
     by_seed, told = pd.DataFrame({("accuracy", WINNER): [92.0, 92.4], ("validation", WINNER): [91.0, 95.0]}), []
-    conclusions = SimpleNamespace(sources=lambda alone, seen: told.append(seen.tolist()) or ("", {}))
-    variance = SimpleNamespace(frame=silent, spreads=silent)
+    conclusions = SimpleNamespace(sources=lambda alone, p, seen: told.extend([alone, p, seen.tolist()]) or ("", {}))
+    variance = SimpleNamespace(
+        frame=lambda *_: "frame", spreads=lambda frame: ("spreads", frame), alike=lambda frame: ("alike", frame)
+    )
     part = SimpleNamespace(runs=[], params={})
     cell("report", "conclusions.sources", part=part, variance=variance, by_seed=by_seed, conclusions=conclusions)
-    assert told == [[92.0, 92.4]]
+    assert told == [("spreads", "frame"), ("alike", "frame"), [92.0, 92.4]]
 
 
 def test_the_report_chooses_a_step_on_validation_and_tells_its_test():
@@ -151,8 +154,11 @@ def test_each_rival_is_told_with_its_own_row_and_the_winner_of_the_grid_with_its
 def test_the_report_s_intervals_are_of_the_images_of_their_own_set():
     asked, params = [], {"val_images": 7, "train_images": 8, "seed": [0]}
     stats = SimpleNamespace(with_intervals=recorder(asked, [1]), standard_error=recorder(asked, 0.25))
-    told, _ = cell("report", "stats.with_intervals", stats=stats, table1="I", scores="scores", params=params)
+    names = {"stats": stats, "table1": "I", "scores": "scores", "tr": str}
+    told, one = cell("report", "stats.with_intervals", params=params, **names)
     assert asked == [("I", "scores", 7)] and "one accuracy over 7 images" in told
+    _, several = cell("report", "stats.with_intervals", params=params | {"seed": [11, 12]}, **names)
+    assert one["kind"] == "Wilson's over images, from one seed" and several["kind"] == "Student's over 2 seeds"
     over = pd.DataFrame({"run": ["a"]})
     told, _ = cell(
         "report", "tab-claims", stats=stats, retrained={"accuracy": 92.0}, data=data, judged=None, over=over,
@@ -198,7 +204,7 @@ def test_over_seeds_the_report_tells_the_patience_and_the_rows_of_the_test_image
     drawn, each = [], {"score": "accuracy", "n": 2, "each": [[1], [2]]}
     cell(
         "report", "intervals.forest", found=pd.DataFrame({"model": "M", "table": ["I", "II"]} | each),
-        figures=SimpleNamespace(DOUBLE=7), Figure=silent,
+        figures=SimpleNamespace(DOUBLE=7), Figure=silent, by_seed=[1, 2],
         intervals=SimpleNamespace(forest=lambda _, rows: drawn.extend(rows["model"])),
     )  # fmt: skip
     assert drawn == ["M", "M, test"]
@@ -213,6 +219,7 @@ def test_over_seeds_the_report_tells_the_patience_and_the_rows_of_the_test_image
 def test_what_training_mode_costs_is_asked_of_the_study_of_readings_where_there_is_one():
     asked, sizes = [], pd.DataFrame({"size": [1.55, 1.0]})
     names = {"gap": SimpleNamespace(PAPER=1.55, rivals=recorder(asked, sizes)), "by_seed": "scores"}
+    names["gap"].one_more = lambda _: {"least": 0.0, "most": 0.0, "n": 1}
     names |= {"data_folder": "here", "mode": SimpleNamespace(cost=recorder(asked, "lost")), "several_runs": "own"}
     for taken, runs in (({"readings": SimpleNamespace(runs="read so")}, "read so"), ({}, "own")):
         cell("report", "loses {paper:.2f} points", taken=taken, **names)
@@ -221,18 +228,21 @@ def test_what_training_mode_costs_is_asked_of_the_study_of_readings_where_there_
 
 def test_the_report_tells_the_likeliest_reading_by_its_seeds_and_the_search_at_full_size_by_what_finished():
     asked, part = [], SimpleNamespace(params={"seed": [11, 12, 13], "replays": 7}, runs="runs")
-    weighed = pd.DataFrame({"reading": ["default"]})
-    weighing = SimpleNamespace(recorded=silent, weigh=lambda _: weighed, score=lambda _: "scored")
+    weighed, read_so = pd.DataFrame({"reading": ["default"]}), pd.DataFrame({"seed": [11, 12, 13, 11]})
+    weighing = SimpleNamespace(recorded=lambda *_: read_so, score=lambda _: "scored")
     names = {"part": part, "sections": SimpleNamespace(shipped=silent), "READINGS": {}, "data_folder": ""}
     conclusions = SimpleNamespace(readings=recorder(asked, ("", {})))
-    cell("report", "weighing.recorded", weighing=weighing, conclusions=conclusions, **names)
-    assert asked == [("scored", 3)]
+    for more, spread in ((pd.DataFrame({"seed": range(11, 21)}), 10), (pd.DataFrame({"seed": []}), 3)):
+        weighing.wide = lambda *_, more=more: more
+        weighing.weigh = lambda found, wide, more=more: weighed if found is read_so and wide is more else None
+        _, told = cell("report", "weighing.recorded", weighing=weighing, conclusions=conclusions, **names)
+        assert asked.pop() == ("scored", 3) and (told["seeds"], told["spread"]) == (3, spread)
     search = SimpleNamespace(apart=lambda *_: ("few", "full"), against=lambda frame: frame, space=lambda _: "space")
     search.frame = lambda runs, finished=False: (runs, finished)
     strategies = SimpleNamespace(replay=recorder(asked, "replays"), by_seed=lambda runs: (runs, "costs"))
     wishes = SimpleNamespace(searching=recorder(asked, ("", {})))
     cell("report", "search.apart", part=part, search=search, strategies=strategies, wishes=wishes)
-    assert asked[1:] == [("few", "costs", "space", 7), (("few", False), "replays", ("full", True))]
+    assert asked == [("few", "costs", "space", 7), (("few", False), "replays", ("full", True))]
 
 
 # The other notebooks
@@ -360,12 +370,11 @@ def test_the_mistakes_that_all_networks_share_are_drawn_with_their_class_and_wha
 
 def test_certainty_tells_the_sources_beside_the_accuracies_of_table_one_and_the_luck_of_the_winner():
     scores, told = pd.DataFrame({("accuracy", WINNER): [92.0, 92.4], ("validation", WINNER): [91.0, 95.0]}), []
-    conclusions = SimpleNamespace(sources=lambda alone, seen: told.append(seen.tolist()) or ("", {}))
-    own = SimpleNamespace(WINNER=WINNER)
-    cell(
-        "certainty", "conclusions.sources", scores=scores, alone=None, varied=[1], protocol=own, conclusions=conclusions
-    )
-    assert told == [[92.0, 92.4]]
+    conclusions = SimpleNamespace(sources=lambda alone, p, seen: told.extend([alone, p, seen.tolist()]) or ("", {}))
+    own, variance = SimpleNamespace(WINNER=WINNER), SimpleNamespace(alike=lambda frame: ("alike", frame))
+    names = {"scores": scores, "alone": "alone", "each": "frame", "varied": [1], "protocol": own}
+    cell("certainty", "conclusions.sources", variance=variance, conclusions=conclusions, **names)
+    assert told == ["alone", ("alike", "frame"), [92.0, 92.4]]
     columns = ["seeds", "seen", "images", "test set"]
     spreads = pd.DataFrame([(2, 0.9, 0.8, 0.7), (2, 0.1, 0.2, 0.3)], ["ANN-Juan", WINNER], columns)
     said, _ = cell("certainty", "decided by independent chance", spreads=spreads, protocol=own)
@@ -469,7 +478,8 @@ def test_folds_count_their_seeds_from_the_split_that_was_asked_for_in_the_notebo
 def test_the_ladder_that_is_drawn_is_that_of_the_test(notebook, figure):
     drawn, figures = [], SimpleNamespace(DOUBLE=7)
     charts = SimpleNamespace(ladder=recorder(drawn))
-    names = {"ladder": "on test", "validated": "on validation", "part": True, "table": None, "Figure": silent}
+    names = {"ladder": "on test", "validated": "on validation", "part": True, "Figure": silent}
+    names["table"] = pd.DataFrame({"seed": [11, 12]})
     steps = SimpleNamespace(PUBLIC=93.4, ladder=lambda *_: "on validation")
     cell(notebook, figure, charts=charts, figures=figures, beyond=steps, **names)
     assert drawn[0][1:] == ("on test", 93.4)
@@ -590,15 +600,20 @@ def test_of_the_trade_off_the_most_accurate_system_stands_first():
 def test_the_scores_of_the_readings_stand_with_their_seeds_and_with_those_that_are_not_weighed():
     weighed, drawn = pd.DataFrame({"reading": ["default", "no_padding", "default"]}), []
     scored = pd.DataFrame({"numbers": [3, 9]}, index=["no_padding", "default"])
-    weighing = SimpleNamespace(weigh=lambda _: weighed, score=lambda _: scored, shown=lambda frame: frame)
-    names = {"READINGS": READINGS, "weighing": weighing, "params": {"seed": [11, 12, 13]}, "tr": str, "found": None}
-    _, names = cell("readings", "weighing.weigh(found)", **names)
+    weighing = SimpleNamespace(score=lambda _: scored, shown=lambda frame: frame)
+    weighing.wide = lambda params, store, folder: pd.DataFrame({"seed": range(11, 21)})
+    weighing.weigh = lambda found, more: weighed if found is None and len(more) == 10 else None
+    names = {"READINGS": READINGS, "weighing": weighing, "tr": str, "found": None, "store": None}
+    names["params"] = {"seed": [11, 12, 13], "data_dir": ""}
+    _, names = cell("readings", "weighing.weigh(found, more)", **names)
     absent = [reading.words for name, reading in READINGS.items() if name not in scored.index]
     assert names["missing"] == ", ".join(absent) and names["enough"]
     told, _ = cell(
-        "readings", "tab-scores", **names | {"Table": lambda *given, n, missing, **__: (given[0], n, missing)}
+        "readings",
+        "tab-scores",
+        **names | {"Table": lambda *given, n, spread, missing, **__: (given[0], n, spread, missing)},
     )
-    assert told[0] is scored and told[1:] == (3, names["missing"])
+    assert told[0] is scored and told[1:] == (3, 10, names["missing"])
     names |= {"choices": choices, "size": lambda _: (1, 1), "specification": lambda _, *given: drawn.extend(given)}
     told, _ = cell("readings", "fig-specification", **names | {"Figure": lambda *_, n, **__: n})
     assert drawn[0]["reading"].tolist() == ["as in this report", "no padding", "as in this report"] and told == 3

@@ -52,11 +52,21 @@ def made_up(**sds):
     return pd.DataFrame([(name, v) for name, each in values.items() for v in each], columns=["source", "accuracy"])
 
 
-def test_variances_add_up_and_each_has_its_share():
+def test_the_variances_of_independent_sources_add_up():
     found = variance.spreads(made_up(split=0.3, weights=0.4, order=1.2)).set_index("source")
     assert found["sd"].tolist() == pytest.approx([0.3, 0.4, 1.2, 1.3])  # 0.09 + 0.16 + 1.44 = 1.69
-    assert found["share"].tolist() == pytest.approx([100 * v / 1.69 for v in (0.09, 0.16, 1.44, 1.69)])
-    assert found["n"].tolist() == [10, 10, 10, 30] and found.loc["together", ["low", "high"]].isna().all()
+    assert (
+        found["n"].iloc[:3].tolist() == [10, 10, 10] and found.loc[variance.TOGETHER, ["n", "low", "high"]].isna().all()
+    )
+
+
+def test_that_all_sources_give_one_sd_is_bartletts_p_value():
+    even, uneven = made_up(split=0.3, weights=0.301, order=0.299), made_up(split=0.3, weights=0.4, order=1.2)
+    assert variance.alike(even) == pytest.approx(1.0, abs=0.001)
+    v = np.array([0.09, 0.16, 1.44])  # Bartlett (1937), three groups of nine degrees of freedom
+    statistic = (27 * np.log(v.mean()) - 9 * np.log(v).sum()) / (1 + (3 / 9 - 1 / 27) / 6)
+    assert variance.alike(uneven) == pytest.approx(scipy.stats.chi2.sf(statistic, 2))
+    assert np.isnan(variance.alike(even[even["source"] == "split"])) and np.isnan(variance.alike(even.iloc[:11]))
 
 
 def test_an_sd_has_the_interval_that_holds_the_true_one_as_often_as_it_says():
@@ -73,16 +83,18 @@ def test_an_sd_has_the_interval_that_holds_the_true_one_as_often_as_it_says():
 def test_one_value_has_no_spread(values):
     assert np.isnan(stats.sd_interval(values)).all()
     found = variance.spreads(pd.DataFrame({"source": ["order"] * len(values), "accuracy": values}))
-    assert found["share"].isna().all() and found["low"].isna().all()
+    assert found["low"].isna().all() and found["sd"].iloc[:-1].isna().all()
 
 
 def test_the_conclusion_names_the_largest_and_the_smallest_source_beside_seeds_in_which_all_vary():
     found = variance.spreads(made_up(split=0.3, weights=0.4, order=1.2))
-    message, values = conclusions.sources(found, pd.Series([92.0, 93.0, 94.0]))
+    message, values = conclusions.sources(found, 0.04, pd.Series([92.0, 93.0, 94.0]))
     assert message == conclusions.SOURCES
     assert (values["most"]["source"], values["least"]["source"]) == ("order", "split")
     assert (values["sources"], values["n"]) == (3, 10)
-    assert (values["most"]["share"], values["least"]["share"]) == pytest.approx((100 * 1.44 / 1.69, 100 * 0.09 / 1.69))
+    assert (values["most"]["sd"], values["least"]["sd"], values["p"]) == pytest.approx((1.2, 0.3, 0.04))
     ends = [1.2 * np.sqrt(9 / scipy.stats.chi2.ppf(q, 9)) for q in (0.975, 0.025)]
     assert values["most"][["low", "high"]].tolist() == pytest.approx(ends)
     assert (values["together"], values["seen"], values["seeds"]) == pytest.approx((1.3, 1.0, 3))
+    ends = [np.sqrt(2 / scipy.stats.chi2.ppf(q, 2)) for q in (0.975, 0.025)]
+    assert (values["seen low"], values["seen high"]) == pytest.approx(ends)

@@ -201,6 +201,10 @@ def test_chance_puts_one_in_twenty_of_the_numbers_that_can_be_told_outside():
     found = pd.DataFrame({"inside": [True] * 30 + [False] * 10 + [np.nan] * 60, "n": 10})
     _, values = conclusions.certainty(found)
     assert (values["of"], values["outside"], values["chance"]) == (40, 10, pytest.approx(2.0))
+    message, values = conclusions.certainty(found, [3, 0, 9, 1])
+    assert message == conclusions.INSIDE_BESIDE and (values["fewest"], values["most"], values["of"]) == (0, 9, 40)
+    assert conclusions.certainty(found, [])[0] == conclusions.INSIDE
+    assert conclusions.certainty(found.assign(inside=np.nan), [0]) == (conclusions.ONCE, {})
 
 
 def test_the_trade_is_told_by_the_operations_and_the_front_is_theirs():

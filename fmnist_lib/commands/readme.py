@@ -60,7 +60,8 @@ def over_seeds(study: Study, values: dict, taken: dict) -> list[Told]:
     if frame["seed"].nunique() < 2:
         return []
     judged = claims.judge(frame, results.seconds_an_epoch())
-    return [conclusions.certainty(certainty.among(frame)), conclusions.claims(judged)]
+    told = conclusions.certainty(certainty.among(frame), certainty.held_out(frame))
+    return [told, conclusions.claims(judged)]
 
 
 def _bare(text: str) -> str:

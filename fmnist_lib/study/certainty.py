@@ -8,6 +8,8 @@ from fmnist_lib.study import stats
 from fmnist_lib.study.paper import TABLE_1, TABLE_2
 from fmnist_lib.study.tables import SCORES, test, validation
 
+PAPERS = (TABLE_1, TABLE_2)
+
 
 def numbers(scores: pd.DataFrame, papers: dict, level: float = 0.95) -> pd.DataFrame:
     """Return a row a number of the paper's table: where our seeds' mean lies, and where one more run should.
@@ -30,16 +32,35 @@ def numbers(scores: pd.DataFrame, papers: dict, level: float = 0.95) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def among(frame: pd.DataFrame) -> pd.DataFrame:
+def among(frame: pd.DataFrame, papers: tuple[dict, dict] = PAPERS) -> pd.DataFrame:
     """Return `numbers` of both of the paper's tables, which the column `table` names, from `results.frame`'s runs.
 
     The winner's best epoch stands in both of them, and counts once: in Table II its ``inside`` is nan.
     """
-    one = numbers(validation(frame[frame["role"] == "search"]), TABLE_1)
-    two = numbers(test(frame[frame["role"] == "retraining"]), TABLE_2)
+    one, two = (numbers(ours, theirs) for ours, theirs in zip(_tables(frame), papers, strict=True))
     again = two["score"].eq("epoch") & two["model"].isin(TABLE_1)
     two["inside"] = two["inside"].mask(again)
     return pd.concat([one.assign(table="I"), two.assign(table="II")], ignore_index=True)
+
+
+def held_out(frame: pd.DataFrame) -> list[int]:
+    """Return for each seed how many of its own numbers would lie outside, were it the paper and the others ours.
+
+    What the numbers of one table have in common, its split and its chance, makes these counts differ by more than
+    independent numbers would. Empty from fewer than three seeds.
+    """
+    counts = []
+    for seed, own in frame.groupby("seed") if frame["seed"].nunique() > 2 else ():
+        said = [scores[scores["status"] == "finished"].set_index("model")[list(SCORES)] for scores in _tables(own)]
+        papers = tuple(
+            table[table.index.isin(names)].T.to_dict("list") for table, names in zip(said, PAPERS, strict=True)
+        )
+        counts.append(len(outside(among(frame[frame["seed"] != seed], papers))))
+    return counts
+
+
+def _tables(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return validation(frame[frame["role"] == "search"]), test(frame[frame["role"] == "retraining"])
 
 
 def outside(found: pd.DataFrame) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 Each function returns both, for `display.say` and `language.sentence`; what cannot be told gets a sentence of its own.
 """
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from fmnist_lib.study import rule
+from fmnist_lib.study import rule, stats
 from fmnist_lib.study.paper import PATIENCE
 from fmnist_lib.study.readings import READINGS
 
@@ -14,6 +16,11 @@ Conclusion = tuple[str, dict]
 INSIDE = (
     "With {n} seeds, {outside} of {of} numbers of the paper lie outside the 95 % prediction interval of one more "
     "run; by chance about {chance:.0f} would."
+)
+INSIDE_BESIDE = (
+    "With {n} seeds, {outside} of {of} numbers of the paper lie outside the 95 % prediction interval of one more "
+    "run; by chance about {chance:.0f} would, and of each of our own seeds, held against the others, {fewest} to "
+    "{most} do."
 )
 ONCE = (
     "One seed is the paper's protocol, once: it says what came out, and not how sure it is. `params/rigorous.yaml` "
@@ -46,19 +53,21 @@ SAME_HEAD = (
 UNPADDED = "Without a training whose padding keeps the size, k and the size of the head cannot be told apart."
 UNWEIGHED = "Without several seeds, of the default and of another reading, none can be called likelier."
 SOURCES = (
-    "Of {sources} sources of chance, the largest part of the variance of the winner's validation accuracy comes from "
-    "the {most[source]} ({most[share]:.0f} %; an sd of {most[sd]:.2f} points [{most[low]:.2f}, {most[high]:.2f}]), "
-    "least from the {least[source]} ({least[share]:.0f} %; {least[sd]:.2f} [{least[low]:.2f}, {least[high]:.2f}]), {n} "
-    "values each. Together they give an sd of {together:.2f} points; {seeds} seeds, in which all vary, differ by "
-    "{seen:.2f}."
+    "Of {sources} sources of chance, each alone, the {most[source]} gives the winner's validation accuracy the largest "
+    "sd, {most[sd]:.2f} points [{most[low]:.2f}, {most[high]:.2f}], and the {least[source]} the smallest, "
+    "{least[sd]:.2f} [{least[low]:.2f}, {least[high]:.2f}], of {n} values each; that all have the same has p = {p:.2f} "
+    "(Bartlett's test). Were they independent, they would give {together:.2f} points at once; {seeds} seeds, in which "
+    "all vary, have {seen:.2f} [{seen low:.2f}, {seen high:.2f}]."
 )
 
 
-def certainty(found: pd.DataFrame) -> Conclusion:
-    """Conclude from the paper's numbers among ours (`certainty.among`)."""
+def certainty(found: pd.DataFrame, own: Sequence[int] = ()) -> Conclusion:
+    """Conclude from the paper's numbers among ours (`certainty.among`), and ours among ours (`certainty.held_out`)."""
     inside = found["inside"].dropna().astype(bool)
+    if inside.empty:
+        return ONCE, {}
     values = {"n": found["n"].max(), "outside": int((~inside).sum()), "of": len(inside), "chance": 0.05 * len(inside)}
-    return (INSIDE, values) if len(inside) else (ONCE, {})
+    return (INSIDE_BESIDE, values | {"fewest": min(own), "most": max(own)}) if len(own) else (INSIDE, values)
 
 
 def claims(judged: pd.DataFrame) -> Conclusion:
@@ -89,10 +98,11 @@ def same_head(summary: pd.DataFrame) -> Conclusion:
     return (SAME_HEAD, summary.loc["same_padding"].to_dict()) if "same_padding" in summary.index else (UNPADDED, {})
 
 
-def sources(spreads: pd.DataFrame, accuracies: pd.Series) -> Conclusion:
-    """Conclude from `variance.spreads`, beside the winner's accuracies [%] over seeds in which all sources vary."""
+def sources(spreads: pd.DataFrame, p: float, accuracies: pd.Series) -> Conclusion:
+    """Conclude from `variance.spreads` and the p of `variance.alike`, beside accuracies [%] with all sources varied."""
     each, together = spreads.iloc[:-1].set_index("source", drop=False), spreads.iloc[-1]
-    most, least = (each.loc[name] for name in (each["share"].idxmax(), each["share"].idxmin()))
-    values = {"sources": len(each), "most": most, "least": least}
-    values |= {"n": each["n"].min(), "together": together["sd"], "seeds": len(accuracies), "seen": accuracies.std()}
+    most, least = (each.loc[name] for name in (each["sd"].idxmax(), each["sd"].idxmin()))
+    values = {"sources": len(each), "most": most, "least": least, "p": p, "n": each["n"].min()}
+    values |= {"together": together["sd"], "seeds": len(accuracies), "seen": accuracies.std()}
+    values |= dict(zip(("seen low", "seen high"), stats.sd_interval(accuracies), strict=True))
     return SOURCES, values

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.stats import bartlett
 
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs.run import Run
@@ -14,6 +15,7 @@ from fmnist_lib.study import protocol, stats
 from fmnist_lib.study.paper import WINNER
 
 VALUES = range(1, 11)  # of the seed that varies, which judge nothing; seed 0 is where the others stay
+TOGETHER = "together, if independent"
 SCORES = {"accuracy": "val_accuracy", "loss": "val_loss", "epoch": "epoch"}
 
 
@@ -47,17 +49,25 @@ def frame(runs: list[Run], params: dict) -> pd.DataFrame:
 
 
 def spreads(table: pd.DataFrame, score: str = "accuracy", level: float = 0.95) -> pd.DataFrame:
-    """Return a row a source: n, the sd of a score over its values with its interval, and its share of the variances.
+    """Return a row a source: n, and the sd of a score over its values with its interval.
 
-    The last row, "together", is what independent sources would give at once: the root of the sum of the variances; it
-    has no interval, and the shares [%] are of that sum. From fewer than two values nothing is told (nan).
+    The last row, `TOGETHER`, is what independent sources would give at once: the root of the sum of the variances,
+    without an interval. Sources that act on one another give another sd. From fewer than two values it is nan.
     """
-    each = {name: some[score].astype(float).to_numpy() for name, some in table.groupby("source", sort=False)}
-    rows = [(name, len(values), _sd(values), *stats.sd_interval(values, level)) for name, values in each.items()]
+    rows = [(name, len(v), _sd(v), *stats.sd_interval(v, level)) for name, v in _values(table, score).items()]
     total = np.sqrt(np.sum([row[2] ** 2 for row in rows]))
-    rows.append(("together", sum(map(len, each.values())), total, np.nan, np.nan))
-    found = pd.DataFrame(rows, columns=["source", "n", "sd", "low", "high"])
-    return found.assign(share=100 * (found["sd"] / (total or np.nan)) ** 2)
+    rows.append((TOGETHER, np.nan, total, np.nan, np.nan))
+    return pd.DataFrame(rows, columns=["source", "n", "sd", "low", "high"]).astype({"n": "Int64"})
+
+
+def alike(table: pd.DataFrame, score: str = "accuracy") -> float:
+    """Return the p-value of Bartlett's test that all sources give the same sd; nan of fewer than two sources."""
+    each = list(_values(table, score).values())
+    return float(bartlett(*each).pvalue) if len(each) > 1 and min(map(len, each)) > 1 else np.nan
+
+
+def _values(table: pd.DataFrame, score: str) -> dict[str, np.ndarray]:
+    return {name: some[score].astype(float).to_numpy() for name, some in table.groupby("source", sort=False)}
 
 
 def _sd(values: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import record
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import answers, mode, networks, paper, protocol
+from fmnist_lib.study import answers, mode, networks, paper, protocol, rule
 from fmnist_lib.study.readings import READINGS, Reading
 from fmnist_lib.study.results import frame
 from fmnist_lib.study.tables import SCORES, TEST, VALIDATION
@@ -133,19 +133,25 @@ def values(name: str, searched: list[Run], tested: list[Run], data_dir: Path | s
     return both.assign(reading=name)[COLUMNS].reset_index(drop=True)
 
 
-def weigh(found: pd.DataFrame, default: str = "default", level: float = 0.95) -> pd.DataFrame:
+def wide(params: dict, store: Store, data_dir: Path | str = "") -> pd.DataFrame:
+    """Return `values` of the default over all judging seeds, which know its sd better than a reading's few; none of
+    them unless all are there."""
+    return recorded(["default"], params | {"seed": list(rule.JUDGING_SEEDS)}, store, data_dir)
+
+
+def weigh(found: pd.DataFrame, more: pd.DataFrame | None = None, level: float = 0.95) -> pd.DataFrame:
     """Hold each number of the paper against what each reading predicts of one more run.
 
     ``found`` is `conduct`'s table. A row a reading and number: table, model, score, paper, mean, n, sd, freedom, t,
     limit (the t that 95 % stay within), inside, log_likelihood (of the paper's number), and both under the default. The
     sd is pooled over the networks of the default, table by table: three seeds of one network know it badly, and a
-    reading under which networks get stuck would excuse itself by its own spread. t = (paper − mean) / (sd √(1 + 1/n)).
+    reading under which networks get stuck would excuse itself by its own spread. ``more``, the default's `values` over
+    other seeds (`wide`), gives the sd instead where it has any. t = (paper − mean) / (sd √(1 + 1/n)).
     """
-    long = found.melt(["reading", "table", "model", "seed"], SCORES, var_name="score").dropna(subset="value")
-    long = long.astype({"value": float})
+    long, default = _long(found), found[found["reading"] == "default"]
     keys = ["reading", "table", "model", "score"]
     table = long.groupby(keys, sort=False)["value"].agg(mean="mean", n="count").reset_index()
-    spread = _pooled(long[long["reading"] == default])
+    spread = _pooled(_long(default if more is None or more.empty else more))
     table = table.merge(spread, how="left", on=["table", "score"])
     said = [TABLES[row.table].get(row.model, (np.nan,) * 3)[SCORES.index(row.score)] for row in table.itertuples()]
     error = (table["sd"] * np.sqrt(1 + 1 / table["n"])).where(table["sd"] > 0)
@@ -153,8 +159,13 @@ def weigh(found: pd.DataFrame, default: str = "default", level: float = 0.95) ->
     table["limit"] = t.ppf(0.5 + level / 2, table["freedom"])
     table["inside"] = (table["t"].abs() <= table["limit"]).astype(object).where(table["t"].notna())
     table["log_likelihood"] = t.logpdf(table["t"], table["freedom"]) - np.log(error)
-    own = table[table["reading"] == default].set_index(keys[1:])[["inside", "log_likelihood"]]
+    own = table[table["reading"] == "default"].set_index(keys[1:])[["inside", "log_likelihood"]]
     return table.dropna(subset="paper").join(own.add_prefix("default_"), on=keys[1:]).reset_index(drop=True)
+
+
+def _long(found: pd.DataFrame) -> pd.DataFrame:
+    long = found.melt(["reading", "table", "model", "seed"], SCORES, var_name="score").dropna(subset="value")
+    return long.astype({"value": float})
 
 
 def _pooled(long: pd.DataFrame) -> pd.DataFrame:
