@@ -7,6 +7,7 @@ from (`workers.download`), they are compared with `FILES` whenever they are read
 import hashlib
 import os
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 import torch
@@ -40,7 +41,7 @@ def load(part: Literal["train", "test"], device="cpu", data_dir: Path | str | No
 def _pixels(path: Path, header: int) -> Tensor:
     content, fault = read_raw(path)
     if fault:
-        fix = f'run python -c "from fmnist_lib.workers import download; download.fetch({str(path.parent)!r})"'
+        fix = f"run fmnist fetch --data-dir {quote(str(path.parent))}"
         raise UserError(f"{path} is not the data set's: {fault}", fix)
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header)
 

@@ -111,7 +111,7 @@ def parse(model: str) -> tuple[str, dict]:
     """Return a model name's family ("cnn", "cnn_nahuel", "ann_juan") and its arguments; raise UserError if unknown."""
     if model == "CNN-Nahuel":
         return "cnn_nahuel", {}
-    if match := re.fullmatch(r"CNN(\d+)-(\d+)-(\d*\.?\d+)", str(model)):
+    if match := re.fullmatch(r"CNN(\d{1,9})-(\d{1,9})-(\d*\.?\d+)", str(model)):
         return "cnn", {"k": int(match[1]), "n": int(match[2]), "p": float(match[3])}
     if match := re.fullmatch(r"ANN-Juan-(\d*\.?\d+)", str(model)):
         return "ann_juan", {"p": float(match[1])}

@@ -37,7 +37,8 @@ def required(ok: bool, name: str, value, expected: str, hint: str = "", shown: s
 
 def near(given: object, names: Iterable[str]) -> str:
     """Return "did you mean …? " with the name most like what was given, or "" if none is."""
-    return "".join(f"did you mean {name}? " for name in difflib.get_close_matches(short(given), names, 1))
+    like = "cuda" if given == "gpu" else short(given)
+    return "".join(f"did you mean {name}? " for name in difflib.get_close_matches(like, names, 1))
 
 
 def one_of(*choices: str) -> Rule:

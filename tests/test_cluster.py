@@ -18,6 +18,7 @@ import filelock._unix
 import nbformat
 import psutil
 import pytest
+import torch
 from test_runs import RECIPE, write
 from test_sweep import ANN, SMALL, contents, needs_processes, real, wait_for
 
@@ -464,6 +465,17 @@ def test_where_no_scheduler_answers_it_is_said_how_to_start_one(tmp_path, monkey
         sweep.train([ANN], Store(tmp_path), cluster="tcp://127.0.0.1:9")
 
 
+def test_an_address_that_dask_does_not_take_is_no_scheduler():
+    with pytest.raises(UserError, match=r"no scheduler answers at tls://127.0.0.1:9 "):
+        sweep.train([ANN], Store("temporary"), cluster="tls://127.0.0.1:9")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_a_cluster_on_this_machine_without_its_device_is_refused_and_not_waited_for(tmp_path):
+    with pytest.raises(UserError, match="CUDA"):
+        sweep.train([replace(ANN, device="cuda")], Store(tmp_path), cluster="local")
+
+
 # From the command to the sweep
 
 
@@ -486,9 +498,9 @@ def test_where_a_study_is_trained_decides_no_number_and_no_folder():
     assert "cluster" not in protocol.DEFAULTS
     quick = ROOT / "params" / "quick.yaml"
     given = parameters.read_file(quick)
-    assert report._name(quick, given | {"cluster": "local"}, {"cluster": "local"}) == "quick"
+    assert report.named(quick, given | {"cluster": "local"}, {"cluster": "local"}) == "quick"
     one, other = ({"n": 16, **more} for more in ({}, {"cluster": "local"}))
-    assert report._name(quick, given | one, one) == report._name(quick, given | other, other) != "quick"
+    assert report.named(quick, given | one, one) == report.named(quick, given | other, other) != "quick"
 
 
 def test_an_executed_notebook_does_not_say_where_it_was_trained():

@@ -278,6 +278,13 @@ def test_two_executions_of_a_notebook_are_the_same_whatever_their_clocks_names_a
     assert [output["name"] for output in executed(1).cells[0].outputs] == ["stdout"]
 
 
+def test_an_environment_of_python_is_no_report_s_folder_though_it_has_a_lock(tmp_path):
+    for name in (".lock", "pyvenv.cfg"):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match="is no report's folder"):
+        report.refuse_others(tmp_path)
+
+
 # What fails leaves the older report alone
 
 

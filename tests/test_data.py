@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import random
+import shlex
 import shutil
 import signal
 import socket
@@ -138,6 +139,16 @@ def test_d3_a_truncated_or_missing_file_is_refused_by_name_with_a_fix(data_dir, 
     (folder / RAW / name).unlink()
     with pytest.raises(UserError, match=rf"{name} .*missing\nFix: .*fetch"):
         data.load(part, data_dir=folder)
+
+
+def test_the_command_that_gets_the_data_holds_whatever_its_folder_is_called(tmp_path):
+    place = tmp_path / "it's $(touch x)"
+    with pytest.raises(UserError) as error:
+        data.load("test", data_dir=place)
+    raw = str(place / "FashionMNIST" / "raw")
+    assert shlex.split(error.value.fix) == ["run", "fmnist", "fetch", "--data-dir", raw] and data.raw_folder(
+        raw
+    ) == Path(raw)
 
 
 def test_d4_train_and_test_swapped_are_refused(folder):

@@ -1,7 +1,9 @@
 """The command line in a person's hands: what is typed by mistake, what is long, what is under way, what is a copy."""
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 from pypdf import PdfReader
+from safetensors.torch import save
 from test_render import html, notebook, shown
 from test_runs import HISTORY, RECIPE, checkpoint_of, write
 
@@ -26,6 +29,7 @@ from fmnist_lib.press.render import ArticlePDFExporter
 from fmnist_lib.runs import checkpoint, store
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import parameters, sections
+from fmnist_lib.workers import sweep
 
 
 def told(capsys) -> list[str]:
@@ -130,6 +134,18 @@ def test_a_params_file_of_ones_own_among_the_projects_is_a_reports_whatever_it_s
     assert plan.reports_file("mine") == tmp_path / "mine.yaml"
     with pytest.raises(UserError, match="another notebook"):
         plan.reports_file("folds")
+
+
+def test_a_params_file_that_cannot_be_used_is_left_out_by_name_and_stands_in_no_others_way(
+    tmp_path, monkeypatch, capsys
+):
+    for name in ("quick", "paper"):
+        shutil.copy(ROOT / "params" / f"{name}.yaml", tmp_path)
+    (tmp_path / "mine.yaml").write_text("k: [3]\nn: [8]\np: [0.1]\nkernal: 3\n")
+    monkeypatch.setattr(plan, "PARAMS", tmp_path)
+    assert plan.reports_file("quick") == tmp_path / "quick.yaml" and capsys.readouterr().out == ""
+    assert [path.stem for path in plan.named()] == ["quick", "paper"]
+    assert capsys.readouterr().out == "params/mine.yaml is left out: unknown parameter 'kernal'\n"
 
 
 def test_without_a_reference_what_there_is_to_train_is_told_without_a_time(tmp_path, monkeypatch, capsys):
@@ -250,6 +266,44 @@ def test_watching_goes_on_between_two_trainings_and_ends_when_none_has_come(tmp_
     assert watched[:3] == [True, False, True] and 4 < len(watched) < 1000
 
 
+ODD = [{"recipe": "[]", "seconds": "1"}, {"recipe": '{"epochs": null}', "seconds": "1"}, {"recipe": "[" * 10_000}]
+ODD += [
+    {"recipe": '{"epochs": 2}', "seconds": "nan"},
+    {"recipe": '{"epochs": 1e999}', "seconds": "1"},
+    {"recipe": '{"epochs": 1e999}', "seconds": "1e999"},
+]
+
+
+@pytest.mark.parametrize("said", ODD, ids=range(len(ODD)))
+def test_a_checkpoint_that_says_odd_things_stands_in_nobodys_way(under_way, said):
+    folder, recipe = under_way
+    path = Store(folder).place(recipe) / "checkpoint"
+    path.write_bytes(bytes(65) + save({"x": torch.zeros(1)}, said))
+    assert next(runs.watch(str(folder))).startswith("1 finished")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX files")
+@pytest.mark.parametrize("name", ["checkpoint", "history.csv"])
+def test_a_pipe_among_the_files_of_a_training_is_not_waited_for(under_way, name):
+    folder, recipe = under_way
+    (path := Store(folder).place(recipe) / name).unlink()
+    os.mkfifo(path)
+    assert runs.progress(Store(folder)).empty
+    assert sweep._epochs_done(path.parent, 2) == (0 if name == "history.csv" else 1)
+
+
+def test_what_others_wrote_gives_a_listing_no_orders_and_no_length(tmp_path, capsys):
+    write(tmp_path, torch="\x1b[31m" + "x" * 100_000)
+    assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and len(said) < 1000
+
+
+def test_a_command_without_anyone_to_talk_to_does_its_work(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["runs", "--runs-dir", str(write(tmp_path).folder.parent)]) == 0
+
+
 def test_watching_where_nothing_is_trained_tells_so_once(tmp_path):
     assert list(runs.watch(str(tmp_path))) == ["0 finished, 0 under way, 0 interrupted"]
 
@@ -334,6 +388,18 @@ def test_the_working_copies_have_the_values_of_the_params_file_where_the_noteboo
     for source in (ROOT / "notebooks").glob("*.ipynb"):
         papers = assigned(source)
         assert assigned(folder / source.name) == {name: given.get(name, value) for name, value in papers.items()}
+
+
+def test_a_params_file_elsewhere_has_working_copies_of_its_own(work, tmp_path):
+    made = []
+    for name, epochs in (("a", 3), ("b", 4)):
+        (tmp_path / name).mkdir()
+        (file := tmp_path / name / "quick.yaml").write_text(f"epochs: {epochs}\n")
+        made.append(lab.copies(file))
+        assert assigned(made[-1] / "sweep.ipynb")["epochs"] == epochs and made[-1].name.startswith("quick-")
+    (file := tmp_path / "...yaml").write_text("epochs: 5\n")
+    assert len({*made, lab.copies(ROOT / "params" / "quick.yaml"), lab.copies(file)}) == 4
+    assert {path.parent for path in tmp_path.rglob("sweep.ipynb")} <= {*work.iterdir(), tmp_path / "notebooks"}
 
 
 def test_a_working_copy_is_kept_and_without_a_params_file_it_is_the_notebook(work, capsys):

@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -200,7 +201,9 @@ def test_a_damaged_shipped_run_is_named_and_stays_with_a_fix_that_takes_it_from_
     (shipped / "study" / "records.zip").unlink()
     empty(place / RECIPE.name / "history.csv")
     for store in (Store(tmp_path / "runs"), Store(place)):
-        with pytest.raises(UserError, match=r"history\.csv is damaged.*\nFix: take it .* git checkout -- '.*csv'$"):
+        with pytest.raises(
+            UserError, match=r"history\.csv is damaged.*\nFix: move .* elsewhere; .* git checkout -- \S*csv$"
+        ):
             store.missing([RECIPE, OTHER])
     assert (place / RECIPE.name).exists() and not list(tmp_path.rglob(".damaged*"))
 
@@ -209,7 +212,12 @@ def test_of_a_damaged_run_in_a_pack_the_pack_is_taken_from_the_repository(tmp_pa
     packed.write_bytes(packed.read_bytes().replace(b"0.9", b"0.8"))  # the accuracies of its curves
     with pytest.raises(UserError, match=r"history\.csv is damaged") as error:
         Store(tmp_path / "runs").find(RECIPE)
-    assert error.value.fix == f"take it from the repository again: git checkout -- '{packed}'"
+    assert error.value.fix == f"move {packed} elsewhere; then pack your own again, or: git checkout -- {packed}"
+
+
+def test_a_command_that_a_fix_gives_holds_whatever_a_path_is_called(tmp_path):
+    path = tmp_path / "it's $(touch x)" / "records.zip"
+    assert shlex.split(record.damaged(path, "?").fix.partition("or: ")[2]) == ["git", "checkout", "--", str(path)]
 
 
 # The file
@@ -306,7 +314,7 @@ BAD = {
 @pytest.mark.parametrize("how", BAD.values(), ids=BAD)
 def test_what_no_pack_holds_is_refused_before_anything_of_it_is_read(tmp_path, packed, how):
     packed.write_bytes(how(packed.read_bytes()))
-    with pytest.raises(UserError, match=r"records\.zip is damaged: .*\nFix: take it from the repository again"):
+    with pytest.raises(UserError, match=r"records\.zip is damaged: .*\nFix: move .*records.zip elsewhere"):
         Store(tmp_path / "runs").find(RECIPE)
 
 
@@ -351,6 +359,41 @@ def test_a_forged_run_in_a_pack_is_refused_by_its_seal(tmp_path, packed):
     forge(tmp_path / "made" / RECIPE.name, "history.csv", b"epoch\n")
     with pytest.raises(UserError, match="history"):
         packing.write(packed, [tmp_path / "made" / RECIPE.name])
+
+
+def test_a_pack_that_could_not_be_read_again_is_not_written(tmp_path, packed, monkeypatch):
+    before = packed.read_bytes()
+    shutil.copytree(tmp_path / "made" / RECIPE.name, tmp_path / "more" / f"{RECIPE.name} (copy)")
+    with pytest.raises(UserError, match=r"records.zip is not written: .*\(copy\)/.* is no file of a run"):
+        packing.add(Store(tmp_path / "more", shipped=False), packed)
+    monkeypatch.setattr(packing, "LARGEST", len(before) - 1)
+    with pytest.raises(UserError, match="bytes are not enough"):
+        packing.add(Store(tmp_path / "made", shipped=False), packed)
+    assert packed.read_bytes() == before
+
+
+def test_two_processes_that_extend_a_pack_take_turns(tmp_path, packed, monkeypatch):
+    whole, alone = packing._add, []
+
+    def watched(store, path):
+        with pytest.raises(UserError), files.locked(path.with_name(f".{path.name}.lock"), wait=False):
+            pass
+        return alone.append(path) or whole(store, path)
+
+    monkeypatch.setattr(packing, "_add", watched)
+    assert packing.add(Store(tmp_path / "made", shipped=False), tmp_path / "new.zip") == 2 and len(alone) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX links")
+def test_a_pack_that_leads_nowhere_is_named(tmp_path, packed):
+    packed.unlink()
+    packed.symlink_to(tmp_path / "nowhere.zip")
+    with pytest.raises(UserError, match=r"records\.zip is damaged"):
+        Store(tmp_path / "runs").find(RECIPE)
+
+
+def test_nothing_is_under_way_in_a_pack(packed):
+    assert next(runs.watch(str(packed))) == "2 finished, 0 under way, 0 interrupted"
 
 
 def test_a_pack_s_directory_is_read_once_for_a_hundred_runs(tmp_path, packed, monkeypatch):

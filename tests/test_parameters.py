@@ -208,6 +208,28 @@ def test_which_name_comes_twice_is_said_with_its_line(tmp_path):
         parameters.read_file(tmp_path / "mine.yaml")
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("CNN3-512-01", "model = 'CNN3-512-01': p = 1.0 (float)\nFix: did you mean CNN3-512-0.1? "),
+        ("CNN4-512-0.1", "model = 'CNN4-512-0.1': k = 4 (int)\nFix: did you mean CNN5-512-0.1? "),
+        ("CNN-Nahual", "model = 'CNN-Nahual' is no model's name\nFix: did you mean CNN-Nahuel? "),
+        ("cnn3-512-0.1", "model = 'cnn3-512-0.1' is no model's name\nFix: did you mean CNN3-512-0.1? "),
+        ("CNN" + "9" * 5000 + "-512-0.1", "no model's name"),
+    ],
+)
+def test_a_typo_in_a_model_s_name_is_said_to_be_one_with_what_is_near(given, said):
+    for name in ("model", "models"):
+        with pytest.raises(UserError) as error:
+            parameters.checked({name: given})
+        assert said in str(error.value), str(error.value)
+
+
+def test_a_gpu_is_called_cuda():
+    with pytest.raises(UserError, match=r"did you mean cuda\?"):
+        parameters.checked({"device": "gpu"})
+
+
 def test_lists_that_make_millions_of_trainings_are_refused_before_they_are_counted_out():
     began = time.process_time()
     with pytest.raises(UserError, match="make 18,000,000 trainings"):
@@ -215,6 +237,8 @@ def test_lists_that_make_millions_of_trainings_are_refused_before_they_are_count
     assert time.process_time() - began < 2
     with pytest.raises(UserError, match="make 16,000 trainings"):
         parameters.checked({"k": [3, 5], "n": [8, 16], "lrs": [1 / i for i in range(1, 2001)], "search_seeds": [1, 2]})
+    with pytest.raises(UserError, match="make 2,000,000 trainings"):
+        parameters.checked({"ann_p": [i / 2000 for i in range(1000)], "seed": list(range(2000))})
     assert len(parameters.checked({"k": [3], "n": [1, 2], "seed": list(range(5000))})["seed"]) == 5000
 
 

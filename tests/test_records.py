@@ -407,7 +407,8 @@ def test_a_hundred_runs_are_listed_without_their_weights_being_read(tmp_path, mo
 def kept(runs_dir, content=None, epochs=1, recipe=RECIPE, **said):
     """Write a checkpoint, of a content or of values that are not those of the recipe, with a hash that fits."""
     rows = [HISTORY[0] | {"epoch": i} for i in range(1, epochs + 1)]
-    said = {"recipe": recipe.json, "history": contents.history_csv(rows), "seconds": "1.0"} | said
+    made = {"recipe": recipe.json, "history": contents.history_csv(rows), "seconds": "1.0"}
+    said = made | {"environment": json.dumps(machine.environment("cpu"))} | said
     content = save(checkpoint_of() if content is None else content, said)
     path = Store(runs_dir).place(RECIPE) / checkpoint.NAME
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -422,6 +423,19 @@ def begun_anew(runs_dir, capsys):
     assert [path.name for path in (runs_dir / RECIPE.name).iterdir()] == ["checkpoint-damaged-1"]
     (line,) = capsys.readouterr().out.splitlines()
     assert "checkpoint is damaged" in line and "checkpoint-damaged-1" in line
+
+
+@pytest.mark.parametrize("other", [{"torch": "9.9"}, {"processor": "another"}, {"variables": {"ONEDNN_X": "1"}}])
+def test_what_was_computed_elsewhere_is_begun_anew_for_a_record_names_one_place(tmp_path, capsys, other):
+    kept(tmp_path, environment=json.dumps(machine.environment("cpu") | other))
+    begun_anew(tmp_path, capsys)
+
+
+def test_a_folder_among_what_a_killed_process_left_stays(tmp_path):
+    path = kept(tmp_path)
+    (path.parent / ".x.tmp").mkdir()
+    checkpoint.discard(path.parent)
+    assert [left.name for left in path.parent.iterdir()] == [".x.tmp"]
 
 
 def test_one_flipped_bit_anywhere_in_a_checkpoint_is_noticed(tmp_path):

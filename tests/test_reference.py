@@ -22,11 +22,11 @@ import torch
 from PIL import Image
 from statsmodels.stats.proportion import proportion_confint
 
-from fmnist_lib import ROOT, UserError, data, machine
+from fmnist_lib import ROOT, Stopped, UserError, data, machine
 from fmnist_lib.commands import card, predict, publish, readme, reference, report, verify
 from fmnist_lib.commands.line import main
 from fmnist_lib.recipe import Recipe
-from fmnist_lib.runs import job, record
+from fmnist_lib.runs import contents, job, record
 from fmnist_lib.runs.files import write_file
 from fmnist_lib.runs.run import Run, read
 from fmnist_lib.runs.store import Store
@@ -312,6 +312,12 @@ def pictured(notebook):
     cell.outputs[0].data["image/png"] = "iVBORw0KGgo="
 
 
+def tabled(notebook):
+    """Return the output that is the table of the runs."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return next(output for output in outputs if output.get("metadata", {}).get("fmnist", {}).get("label") == "tab-runs")
+
+
 def hidden(notebook):
     """Turn a section into what is not shown."""
     next(cell for cell in notebook.cells if "Threats to validity" in cell.source).cell_type = "raw"
@@ -350,6 +356,18 @@ SPOILT = {
     "parameters without names": (
         cells("sweep", lambda notebook: notebook.metadata["papermill"].update(parameters=[["a", 1]])),
         "sweep.ipynb is no notebook of a report",
+    ),
+    "a table that is a number": (
+        cells("report", lambda notebook: tabled(notebook).data.update({"text/html": 5})),
+        "report.ipynb is no notebook of a report",
+    ),
+    "a label that is a number": (
+        cells("report", lambda notebook: tabled(notebook).metadata["fmnist"].update(label=7)),
+        "report.ipynb is no notebook of a report",
+    ),
+    "tags that are a number": (
+        cells("report", lambda notebook: notebook.cells[0].metadata.update(tags=5)),
+        "report.ipynb is no notebook of a report",
     ),
     "data that nothing makes": (
         lambda folder: (folder / "data" / "fig-forged.csv").write_text("a\n1\n"),
@@ -431,7 +449,7 @@ def test_what_lies_beside_the_runs_that_a_report_lists_is_not_read(copy, capsys)
     assert main(["verify", str(copy)]) == 0 and "table1.csv" in capsys.readouterr().out
 
 
-def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_winner_alone(copy, tmp_path):
+def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_winner_alone(copy, tmp_path, monkeypatch):
     for page in readme.PAGES:
         shutil.copy(ROOT / page, tmp_path)
     folder = Path(shutil.copytree(copy, tmp_path / "shipped"))
@@ -442,8 +460,11 @@ def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_win
     other = Recipe(**(vars(run.recipe) | {"split_seed": 7}))
     Store(folder / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
     write_file(tmp_path / "benchmark-cpu" / "benchmark.csv", b"measured")
+    monkeypatch.setattr(publish.pack, "REPORTS", tmp_path)
+    write_file(copy.parent / "benchmark-of-a-thesis" / "salaries.csv", b"another's")
     publish.publish(copy, folder, tmp_path)
     assert (folder / "benchmark-cpu" / "benchmark.csv").read_bytes() == b"measured"
+    assert copy.parent == tmp_path or not (folder / "benchmark-of-a-thesis").exists()
     assert {path.name for path in folder.glob("runs/[!.]*")} == {path.name for path in FOLDER.glob("runs/[!.]*")}
     assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
     for name in ("table1.csv", "report.html", "report.pdf"):
@@ -574,6 +595,64 @@ def fake(weights, accuracy, epoch):
     history = pd.DataFrame({"val_loss": [0.5], "val_accuracy": [accuracy]})
     best = {"best": {"val_accuracy": accuracy}, "best_epoch": epoch, "history": history}
     return SimpleNamespace(folder=Path("r"), record={"files": files}, **best)
+
+
+def said(right):
+    rows = pd.DataFrame({"label": [1] * 4, "predicted": [1] * right + [2] * (4 - right)})
+    run = fake(1, 0.5, 1)
+    run.record["files"][record.TEST] = right
+    run.answers = lambda: rows
+    return run
+
+
+def test_what_was_said_of_the_test_images_is_compared_too_and_a_stranger_s_is_told():
+    assert reference.compared(said(3), said(3)) == "r: bit-identical, history, weights and test answers"
+    line = reference.compared(said(4), said(3))
+    assert line.endswith("do not give its test answers: here 75.00 % are right, there 100.00 %")
+
+
+@pytest.mark.slow
+def test_a_forged_answer_is_found_by_training_the_run_again(tiny, data_dir):
+    run = read(tiny)
+    genuine = answers.on_test(run, data_dir)
+    assert reference.retrain(tiny, "ANN-Juan", data_dir)[0].endswith("bit-identical, history, weights and test answers")
+    run.attach(record.TEST, contents.pack_answers(genuine.assign(predicted=genuine["label"], probability=np.nan)))
+    assert "there 100.00 %" in reference.retrain(tiny, "ANN-Juan", data_dir)[0]
+
+
+def test_a_comparison_that_is_stopped_says_that_nothing_of_it_is_kept(tiny, data_dir, monkeypatch):
+    def stopped(*_, **__):
+        raise Stopped
+
+    monkeypatch.setattr(reference.sweep, "train", stopped)
+    with pytest.raises(UserError, match=r"compared with nothing\nFix: .*begins anew"):
+        reference.retrain(tiny, "ANN-Juan", data_dir)
+
+
+def test_no_name_is_the_name_of_no_run(tiny):
+    with pytest.raises(UserError, match="has no run …"):
+        reference.begins(tiny, "")
+
+
+def test_of_a_run_its_own_files_alone_are_copied_to_be_executed(tiny, monkeypatch, tmp_path):
+    (tiny / "endless").symlink_to("/dev/zero")
+    found = []
+
+    def execute(name, given, target):
+        found.extend(path.name for path in Path(given["runs_dir"]).rglob("*") if path.is_file())
+        raise StopIteration
+
+    monkeypatch.setattr(report, "execute", execute)
+    monkeypatch.setattr(reference, "written", lambda folder: ({}, {}))
+    kind = {"device": "cpu", "precision": TINY.precision, "kernels": TINY.kernels}
+    with pytest.raises(StopIteration):
+        verify.executed(tmp_path, Study(grid=[read(tiny)]), kind)
+    assert sorted(found) == ["history.csv", "recipe.json", "run.json", "weights.safetensors"]
+
+
+@pytest.mark.parametrize("line", ["x = " + "-" * 100_000 + "1", "x = " + "1+" * 20_000 + "1"])
+def test_a_line_too_deep_to_be_parsed_gives_nothing_a_value(line):
+    assert verify._key(line) is None
 
 
 def test_other_weights_under_the_same_history_are_another_run_and_each_best_epoch_is_told_where_it_was():

@@ -280,6 +280,17 @@ def test_the_readme_says_what_several_seeds_conclude_and_nothing_of_one(taken):
     assert certain.startswith("With 3 seeds, ") and "(n = 3)" in judged
 
 
+def test_the_wide_default_is_that_of_all_judging_seeds_or_of_none(taken, trained, monkeypatch):
+    params, store = taken["readings"].params | {"seed": [11, 12]}, Store(trained, shipped=False)
+    assert weighing.wide(params, store).empty  # of the ten there are three
+    monkeypatch.setattr(weighing.rule, "JUDGING_SEEDS", (11, 12, 13))
+    more = weighing.wide(params, store)
+    assert (
+        set(more["reading"]) == {"default"}
+        and more[more["table"] == "I"].groupby("model")["seed"].nunique().eq(3).all()
+    )
+
+
 def test_the_likeliest_reading_is_told_beside_the_default_on_the_same_numbers(taken, trained):
     params, store = taken["readings"].params, Store(trained, shipped=False)
     found = weighing.recorded(list(READINGS), params, store)

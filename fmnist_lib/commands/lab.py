@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 
 from fmnist_lib import ROOT, UserError, short
+from fmnist_lib.commands import report
 from fmnist_lib.runs.files import write_file
 from fmnist_lib.study import parameters
 
@@ -16,10 +17,11 @@ LINE = re.compile(r"(?m)^(\w+)(: \w+ = )(.+?)(  # .+)$")  # of a parameters cell
 def copies(file: Path | None = None) -> Path:
     """Write the working copies that are not there yet; return their folder: work/, or work/<name of the params file>.
 
-    The values of a params file stand in the parameters cells of its copies. A copy that is there is kept as it is.
+    A file that is not the project's has a hash of its values behind its name. The values of a params file stand in the
+    parameters cells of its copies. A copy that is there is kept as it is.
     """
-    folder = ROOT / "work" / (file.stem if file else "")
     values = parameters.checked(parameters.read_file(file)) if file else {}
+    folder = ROOT / "work" / (report.named(file, values) if file else "")
     folder.mkdir(parents=True, exist_ok=True)
     sources = sorted((ROOT / "notebooks").glob("*.ipynb"))
     kept = [source.name for source in sources if (folder / source.name).exists()]

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import signal
 import sys
 from importlib.metadata import version
@@ -73,6 +74,8 @@ def parser() -> Parser:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return 0, 1 after an error that is explained, 130 interrupted, 141 if nobody reads any more."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text
     try:
         options = parser().parse_args(arguments)
@@ -122,11 +125,11 @@ def run_verify(options):
     """Say what of a report is what its records give, how runs that are trained anew compare, and a verdict."""
     from fmnist_lib.commands import reference, verify
 
-    if options.retrain:
+    if options.retrain is not None:
         reference.begins(options.folder, options.retrain)  # a name that is none is told at once
     found = verify.verify(options.folder)
     print(*(f"same bytes: {name}" for name in found[0]), sep="\n")
-    if options.retrain:
+    if options.retrain is not None:
         print(*reference.retrain(options.folder, options.retrain, cluster=options.cluster), sep="\n")
     print(verify.verdict(options.folder, *found))
 

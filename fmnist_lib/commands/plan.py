@@ -31,7 +31,7 @@ def params_file(name: str) -> Path:
 def reports_file(name: str) -> Path:
     """Return `params_file`'s, unless it is one of the project's that states another notebook's study: UserError."""
     path = params_file(name)
-    if path.resolve().parent == PARAMS and path.stem not in {each.stem for each in named()}:
+    if path.resolve().parent == PARAMS and not _states_grid(parameters.read_file(path)):
         from fmnist_lib.study.sections import STUDIES
 
         study = {"course": "folds"}.get(path.stem, path.stem.removesuffix("-quick"))
@@ -44,18 +44,21 @@ def reports_file(name: str) -> Path:
 
 def named() -> list[Path]:
     """List the project's params files that state a report's grid, the cheapest first."""
-    every = {path: parameters.read_file(path) for path in PARAMS.glob("*.yaml")}
-    whole = [
-        path
-        for path, values in every.items()
-        if {"k", "n", "p"} <= values.keys() and not {"lrs", "sources"} & values.keys()
-    ]
-    return sorted(whole, key=_cost)
+    costs = {}
+    for path in sorted(PARAMS.glob("*.yaml")):
+        try:
+            given = parameters.read_file(path)
+            values = protocol.DEFAULTS | parameters.checked(given)
+        except UserError as error:
+            print(f"params/{path.name} is left out: {error.cause}")
+            continue
+        if _states_grid(given):
+            costs[path] = values["epochs"] * values["train_images"] * len(values["seed"])
+    return sorted(costs, key=costs.get)
 
 
-def _cost(path: Path) -> int:
-    values = protocol.DEFAULTS | parameters.checked(parameters.read_file(path))
-    return values["epochs"] * values["train_images"] * len(values["seed"])
+def _states_grid(values: dict) -> bool:
+    return {"k", "n", "p"} <= values.keys() and not {"lrs", "sources"} & values.keys()
 
 
 def plans(overrides: dict) -> "pd.DataFrame":

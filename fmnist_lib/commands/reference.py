@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError, short
+from fmnist_lib import ROOT, Stopped, UserError, short
 from fmnist_lib.commands import card, readme
 from fmnist_lib.press.language import speak
 from fmnist_lib.recipe import KIND, KINDS, NUMERICS
@@ -15,7 +15,7 @@ from fmnist_lib.runs import record
 from fmnist_lib.runs.files import read_file
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import parameters, protocol, results, tables
+from fmnist_lib.study import answers, parameters, protocol, results, tables
 from fmnist_lib.study.protocol import Study
 from fmnist_lib.workers import sweep
 
@@ -115,7 +115,9 @@ def notebook(folder: Path, name: str = "report"):
     path = Path(folder) / f"{name}.ipynb"
     try:
         nb = nbformat.reads(read_file(path, LARGEST).decode(), 4)
-        _told(nb)
+        nbformat.validate(nb)
+        if not all(isinstance(label, str) for label in _told(nb)[1]):
+            raise ValueError("a label is no text")
         if not isinstance(nb.metadata["papermill"]["parameters"], dict):
             raise ValueError("its parameters have no names")
         return nb
@@ -131,14 +133,21 @@ def retrain(folder: Path, name: str, data_dir: Path | None = None, cluster: str 
     chosen = begins(folder, name)
     with tempfile.TemporaryDirectory() as temporary:
         todo = [replace(run.recipe, numerics=NUMERICS) for run in chosen]  # by this engine, whichever trained them
-        again = sweep.train(todo, Store(temporary, shipped=False), data_dir, cluster=cluster)
+        try:
+            again = sweep.train(todo, Store(temporary, shipped=False), data_dir, cluster=cluster)
+        except Stopped:
+            fix = "run it again: it begins anew, as nothing of a comparison is kept"
+            raise UserError("the trainings were stopped, and compared with nothing", fix) from None
+        for run, other in zip(chosen, again, strict=True):
+            if record.TEST in run.record["files"]:
+                answers.on_test(other, data_dir)
         return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
 
 
 def begins(folder: Path, name: str) -> list[Run]:
     """Return the runs of a report whose names begin so; UserError if none does."""
     study, _ = records(folder)
-    chosen = [run for run in study.every if run.folder.name.startswith(name)]
+    chosen = [run for run in study.every if name and run.folder.name.startswith(name)]
     if not chosen:
         names = ", ".join(run.folder.name for run in study.every)
         raise UserError(f"{folder} has no run {name}…", f"give the beginning of one of {names}")
@@ -147,8 +156,17 @@ def begins(folder: Path, name: str) -> list[Run]:
 
 def compared(run: Run, again: Run) -> str:
     """Say whether two runs of one recipe are the same bits, or how far from each other their curves are."""
-    if all(again.record["files"][name] == run.record["files"][name] for name in ("history.csv", record.WEIGHTS)):
-        return f"{run.folder.name}: bit-identical, history and weights"
+    files, others = run.record["files"], again.record["files"]
+    if all(others[name] == files[name] for name in (record.HISTORY, record.WEIGHTS)):
+        if record.TEST not in files:
+            return f"{run.folder.name}: bit-identical, history and weights"
+        if others[record.TEST] == files[record.TEST]:
+            return f"{run.folder.name}: bit-identical, history, weights and test answers"
+        right = [100 * (each["predicted"] == each["label"]).mean() for each in (again.answers(), run.answers())]
+        return (
+            f"{run.folder.name}: bit-identical, history and weights, but these weights do not give its test answers: "
+            f"here {right[0]:.2f} % are right, there {right[1]:.2f} %"
+        )
     apart = (run.history - again.history).abs().max()
     best = [f"{100 * one.best['val_accuracy']:.2f} % at epoch {one.best_epoch}" for one in (run, again)]
     return (

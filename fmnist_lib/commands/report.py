@@ -46,7 +46,7 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
     check(values)
     protocol.resolved(protocol.DEFAULTS | parameters.checked(values))  # a device that is not there is told at once
     out = Path(
-        out or parameters.checked(values).get("out") or ROOT / "reports" / _name(file, values, overrides)
+        out or parameters.checked(values).get("out") or ROOT / "reports" / named(file, values, overrides)
     ).absolute()
     refuse_others(out)
     told = str(out.relative_to(ROOT) if out.is_relative_to(ROOT) else out)  # no machine's path in a project's report
@@ -64,8 +64,9 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
                     (out / DATA).mkdir(exist_ok=True)
                     os.replace(path, out / path.relative_to(aside))
                     carried.add(path.name)
-            for older in (path for path in (out / DATA).glob("[ft][ia][gb]-*.csv") if path.name not in carried):
-                older.unlink()  # of a figure or table that is no more; what is another's stays
+            for older in (path for path in (out / DATA).glob("*.csv") if path.name not in carried):
+                if older.name.startswith(("fig-", "tab-")):  # no more there; what is another's stays
+                    older.unlink()
             _render(out / "report.ipynb", out, aside)
         finally:
             shutil.rmtree(aside, ignore_errors=True)  # it may be gone, with the folder around it
@@ -76,7 +77,7 @@ def refuse_others(out: Path):
     """Raise UserError unless a folder is new, empty, or one that reports are made in: there is the lock then."""
     refuse_shipped(out)
     visible = [path for path in out.iterdir() if not path.name.startswith(".")] if out.is_dir() else []
-    if visible and not (out / ".lock").exists():
+    if visible and ((out / "pyvenv.cfg").exists() or not (out / ".lock").exists()):  # uv locks its environments too
         fix = "give as out a folder that is new or empty"
         raise UserError(f"{out} holds {visible[0].name} and is no report's folder", fix)
 
@@ -96,8 +97,9 @@ def _turn(lock: Path, maker: Path):
         yield
 
 
-def _name(file: Path, values: dict, overrides: dict) -> str:
-    overrides = {name: value for name, value in overrides.items() if name != "cluster"}  # which makes no other report
+def named(file: Path, values: dict, overrides: dict | None = None) -> str:
+    """Name a folder after a params file, with a hash of all parameters if it is not the project's, or overridden."""
+    overrides = {name: value for name, value in (overrides or {}).items() if name != "cluster"}  # no other report
     values = {name: value for name, value in values.items() if name != "cluster"}
     if not overrides and file.resolve().parent == ROOT / "params":
         return file.stem

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from fmnist_lib import UserError
+from fmnist_lib import UserError, short
 from fmnist_lib.press.language import number
 from fmnist_lib.runs import checkpoint, contents
-from fmnist_lib.runs.files import SHIPPED, size, there
-from fmnist_lib.runs.record import HISTORY, RECORD, Damaged
+from fmnist_lib.runs.files import SHIPPED, read_file, size, there
+from fmnist_lib.runs.record import HISTORY, LIMITS, RECORD, UNREADABLE, Damaged
 from fmnist_lib.runs.run import damage, read
 from fmnist_lib.runs.store import Store, places
 from fmnist_lib.workers.sweep import lasting
@@ -38,8 +38,7 @@ def verified(store: Store) -> int:
     for error in errors:
         print(f"{error.cause}. Fix: {error.fix}")
     if errors:
-        fix = "run the sweep again: it redoes these runs alone"
-        raise UserError(f"{len(errors)} damaged files in {count} runs", fix)
+        raise UserError(f"{len(errors)} damaged files in {count} runs", "each as told above")
     return count
 
 
@@ -86,11 +85,11 @@ def listing(store: Store) -> pd.DataFrame:
 
 
 def _told(row: dict) -> dict:
-    told = {"run": row["run"], "status": row["status"], "protocol": "", "best": ""}
+    told = {"run": short(row["run"], 80), "status": row["status"], "protocol": "", "best": ""}
     if pd.notna(row.get("epochs")):
         told["protocol"] = f"{row['epochs']:.0f} epochs of {number(row['train_images'])} images"
         told["best"] = f"{number(100 * row['best_val_accuracy'], 2)} % at epoch {row['best_epoch']:.0f}"
-    told |= {name: row[name] if pd.notna(row.get(name)) else "" for name in ("device", "precision", "torch")}
+    told |= {name: short(row[name], 40) if pd.notna(row.get(name)) else "" for name in ("device", "precision", "torch")}
     took = lasting(row["seconds"]) if pd.notna(row.get("seconds")) else ""
     return told | {"time": took, "size": _size(row["megabytes"])}
 
@@ -105,20 +104,23 @@ def progress(store: Store) -> pd.DataFrame:
     ``alive`` says whether it was heard of lately. What began seconds ago has no file yet and no row.
     """
     rows = []
-    for history in sorted(store.folder.glob(f"[!.]*/{HISTORY}")):
-        with contextlib.suppress(OSError, ValueError, KeyError):  # it is being written, or was finished just now
-            rows += [] if (history.parent / RECORD).exists() else [_unfinished(history.parent)]
+    for place in places(store.folder, HISTORY):
+        with contextlib.suppress(*UNREADABLE, ZeroDivisionError):  # it is being written, or was finished just now
+            rows += [] if (place / RECORD).exists() else [_unfinished(place)]
     return pd.DataFrame(rows, columns=["run", "epoch", "epochs", "val_loss", "val_accuracy", "left", "ago", "alive"])
 
 
 def _unfinished(place: Path) -> dict:
     history = place / HISTORY
-    last = contents.parse_history(history.read_text("utf-8")).iloc[-1].to_dict()
+    last = contents.parse_history(read_file(history, LIMITS[HISTORY]).decode()).iloc[-1].to_dict()
+    size(place / checkpoint.NAME)  # of a regular file: a pipe would wait
     with (place / checkpoint.NAME).open("rb") as file:
         said = contents.metadata(file.read(HEADER)[65:])  # behind the line of its SHA-256
     epochs, ago = json.loads(said["recipe"])["epochs"], time.time() - history.stat().st_mtime
     an_epoch = float(said["seconds"]) / last["epoch"]
     row = {"run": place.name, "epochs": epochs, "left": an_epoch * (epochs - last["epoch"]), "ago": ago}
+    if not math.isfinite(row["left"]):
+        raise ValueError(f"{said['seconds']} s for {last['epoch']} of {epochs} epochs")
     return last | row | {"alive": ago < QUIET + 3 * an_epoch}
 
 
@@ -130,7 +132,7 @@ def watch(runs_dir: str = "", every: float = 5.0) -> Iterator[str]:
     store, last = opened(runs_dir), -math.inf
     while True:
         table = progress(store)
-        yield told(table, len(list(store.folder.glob(f"[!.]*/{RECORD}"))))
+        yield told(table, len(places(store.folder, RECORD)))
         last = time.monotonic() if table["alive"].any() else last
         if time.monotonic() - last >= GAP:
             return

@@ -3,7 +3,6 @@
 import ast
 import re
 import shlex
-import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
@@ -13,7 +12,8 @@ import torch
 from fmnist_lib import ROOT, UserError
 from fmnist_lib.commands import reference, report
 from fmnist_lib.recipe import KIND
-from fmnist_lib.runs.files import read_file
+from fmnist_lib.runs import record
+from fmnist_lib.runs.files import read_file, write_file
 from fmnist_lib.study import protocol
 from fmnist_lib.study.protocol import Study
 
@@ -95,7 +95,10 @@ def executed(folder: Path, study: Study, values: dict) -> tuple[dict, dict]:
     with tempfile.TemporaryDirectory() as temporary:
         given["runs_dir"] = str(Path(temporary) / "runs")
         for run in (run for run in study.every if isinstance(run.folder, Path)):  # what is in a pack is found anyway
-            shutil.copytree(run.folder, Path(given["runs_dir"]) / run.folder.name)
+            for name in record.LIMITS:  # and nothing else that lies there
+                if (run.folder / name).is_file():
+                    content = read_file(run.folder / name, record.LIMITS[name])
+                    write_file(Path(given["runs_dir"]) / run.folder.name / name, content)
         for name in report.NOTEBOOKS:
             unwritten = {} if name == "report" else {"out": ""}
             report.execute(name, given | unwritten, Path(temporary) / f"{name}.ipynb")
@@ -130,7 +133,7 @@ def _key(line: str) -> str | None:
         (told,) = ast.parse(line).body
         ast.literal_eval(told.value)
         return told.targets[0].id if isinstance(told, ast.Assign) and len(told.targets) == 1 else None
-    except (AttributeError, SyntaxError, ValueError):
+    except (AttributeError, SyntaxError, ValueError, RecursionError, MemoryError):  # the last two of too deep a line
         return None
 
 

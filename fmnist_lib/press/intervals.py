@@ -21,7 +21,8 @@ def forest(ax, frame):
     rows, shown = np.arange(len(frame)), {}
     for y, row in zip(rows, frame.to_dict("records"), strict=True):
         hue = colour(row["model"])
-        shown[tr("one more run, 95 %")] = ax.plot([row["least"], row["most"]], [y, y], "-", color=FAINT, linewidth=1)[0]
+        one_more = ax.plot([row["least"], row["most"]], [y, y], "-", color=NEUTRAL, linewidth=0.7)
+        shown[tr("one more run, 95 %")] = one_more[0]
         ax.plot([row["low"], row["high"]], [y, y], "-", color=hue, linewidth=2.5)
         ax.plot(row["mean"], y, **look(row["model"]) | {"linestyle": ""})
         ax.scatter(row["each"], [y + UNDER] * len(row["each"]), 4, hue, linewidths=0, alpha=0.7)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from fmnist_lib import UserError
+from fmnist_lib import UserError, machine
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents
 from fmnist_lib.runs.files import read_file, write_file
@@ -26,7 +26,8 @@ NAME = "checkpoint"
 def write(place: Path, recipe: Recipe, history: list[dict], tensors: dict, seconds: float):
     """Keep what the next epoch starts from, and the curve so far (unless a finished record is there)."""
     curve = contents.history_csv(history)
-    content = save(tensors, {"recipe": recipe.json, "history": curve, "seconds": json.dumps(seconds)})
+    said = {"recipe": recipe.json, "history": curve, "seconds": json.dumps(seconds)}
+    content = save(tensors, said | {"environment": json.dumps(machine.environment(recipe.device))})
     write_file(place / NAME, _digest(content) + content)
     if not (place / RECORD).exists():
         write_file(place / HISTORY, curve.encode())
@@ -37,8 +38,7 @@ def read(place: Path, recipe: Recipe) -> tuple[list[dict], dict, float] | None:
 
     One that is not to be believed is set aside under another name, with a printed line.
     """
-    kept = place / NAME
-    if not os.path.lexists(kept):
+    if not os.path.lexists(kept := place / NAME):
         return None
     try:
         with believed(kept):
@@ -59,6 +59,8 @@ def _read(kept: Path, recipe: Recipe) -> tuple[list[dict], dict, float]:
     history, seconds = contents.parse_history(said["history"]), json.loads(said["seconds"])
     if said["recipe"] != recipe.json:
         raise ValueError("it is another run's")
+    if json.loads(said["environment"]) != machine.environment(recipe.device):  # a record names one alone
+        raise ValueError("it is of another machine, of other versions or under other variables")
     if contents.status(recipe, history) is not None or not 0 <= seconds < math.inf:
         raise ValueError(f"there is nothing to go on with after {len(history)} epochs and {seconds} s")
     expected = contents.of_checkpoint(recipe, best=bool(history["val_loss"].notna().any()))
@@ -83,4 +85,4 @@ def tidy(run: Run):
 
 
 def _leftovers(place: Path) -> list[Path]:
-    return [*place.glob(NAME), *place.glob(".*.tmp")]
+    return [path for path in (*place.glob(NAME), *place.glob(".*.tmp")) if path.is_file()]

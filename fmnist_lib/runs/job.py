@@ -34,8 +34,7 @@ def train_one(recipe: Recipe, store: Store, data_dir: Path, weights: bool = Fals
         for snapshot in training.fit(model, train, val, **settings(recipe), resume=resume and resume[:2]):
             history, tensors = snapshot.history, snapshot.tensors
             if time.monotonic() - kept >= CHECKPOINT_SECONDS and contents.status(recipe, history) is None:
-                seconds = before + time.perf_counter() - began
-                checkpoint.write(place, recipe, history, tensors(), seconds)
+                checkpoint.write(place, recipe, history, tensors(), before + time.perf_counter() - began)
                 kept = time.monotonic()
         seconds = before + time.perf_counter() - began
         times = {"seconds": round(seconds, 3), "finished": time.strftime(MOMENT, time.gmtime())}

@@ -27,20 +27,24 @@ def shipped() -> list[Path | zipfile.Path]:
 
 def opened(path: Path) -> zipfile.Path:
     """Return the inside of a pack, which is read like a folder of runs; UserError naming one that is damaged."""
-    return _opened(path, path.stat().st_mtime_ns)
+    with believed(path):
+        return _opened(path, path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=32)
 def _opened(path, _) -> zipfile.Path:
-    with believed(path):
-        content = read_file(path, LARGEST)
-        archive = zipfile.ZipFile(io.BytesIO(content))
-        entries = archive.infolist()
-        if strange := [entry.filename for entry in entries if not ENTRY.fullmatch(entry.filename)]:
-            raise ValueError(f"{strange[0]!r} is no file of a run")
-        if any(entry.compress_type or entry.flag_bits & 1 for entry in entries):
-            raise ValueError("its files are not stored as they are")
-        if len(set(archive.namelist())) < len(entries) or sum(entry.file_size for entry in entries) > len(content):
-            raise ValueError("it holds a file twice")
-        archive.filename = str(path)
+    return inside(read_file(path, LARGEST), path)
+
+
+def inside(content: bytes, path: Path) -> zipfile.Path:
+    """Return the inside of a pack with this content, under its path; ValueError, or zipfile's own, if it is none."""
+    archive = zipfile.ZipFile(io.BytesIO(content))
+    entries = archive.infolist()
+    if strange := [entry.filename for entry in entries if not ENTRY.fullmatch(entry.filename)]:
+        raise ValueError(f"{strange[0]!r} is no file of a run")
+    if any(entry.compress_type or entry.flag_bits & 1 for entry in entries):
+        raise ValueError("its files are not stored as they are")
+    if len(set(archive.namelist())) < len(entries) or sum(entry.file_size for entry in entries) > len(content):
+        raise ValueError("it holds a file twice")
+    archive.filename = str(path)
     return zipfile.Path(archive)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import shlex
 import struct
 import subprocess
 import zipfile
@@ -72,11 +73,10 @@ class Damaged(UserError):
 
 def damaged(path: Path, why: str) -> Damaged:
     """Return the error that a file of a run is not to be believed."""
-    place = path.parent
-    fix = f"set it aside: move {place} elsewhere, or run the sweep again: it sets this run aside and redoes it"
+    fix = f"set it aside: move {path.parent} elsewhere, or run the sweep again: it sets this run aside and redoes it"
     if is_shipped(path) or path.suffix == ".zip":
         whole = Path(path.root.filename) if isinstance(path, zipfile.Path) else path
-        fix = f"take it from the repository again: git checkout -- '{whole}'"
+        fix = f"move {whole} elsewhere; then pack your own again, or: git checkout -- {shlex.quote(str(whole))}"
     return Damaged(f"{path} is damaged: {' '.join(why.split())[:200]}", fix)
 
 

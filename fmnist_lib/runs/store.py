@@ -133,5 +133,4 @@ def _found(place: Path | zipfile.Path, recipe: Recipe) -> Run | None:
 
 def free_name(path: Path) -> Path:
     """Return the path with the first number behind it that no file has."""
-    names = (path.with_name(f"{path.name}-{i}") for i in range(1, 10**6))
-    return next(name for name in names if not there(name))
+    return next(name for i in range(1, 10**6) if not there(name := path.with_name(f"{path.name}-{i}")))

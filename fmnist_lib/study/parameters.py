@@ -13,7 +13,7 @@ from fmnist_lib.recipe import IMAGES, NAMED, Recipe, canonical
 from fmnist_lib.rules import RATE, SEED, SHARE, Rule, near, one_of, required, whole
 from fmnist_lib.runs import files
 from fmnist_lib.study import cells, plain_yaml
-from fmnist_lib.study.paper import COMPARED, GRID, WINNER
+from fmnist_lib.study.paper import COMPARED, GRID, TABLE_1, WINNER
 from fmnist_lib.study.readings import READINGS
 
 
@@ -43,6 +43,15 @@ def _path(value: str) -> str:
     return str(ROOT / Path(value).expanduser()) if value not in ("", "temporary") else value
 
 
+def _model(value: str) -> str:
+    """Return the one spelling of a model's name; UserError with what is near if it is none."""
+    try:
+        return canonical(value)
+    except UserError as error:
+        named = error.cause if error.cause.startswith("model = ") else f"model = {short(repr(value))}: {error.cause}"
+        raise UserError(named, near(value, [*TABLE_1, *COMPARED]) + error.fix) from None
+
+
 SOURCES = ("split", "weights", "order", "dropout")  # of chance, a seed each
 ALONE = "what alone varies in trainings of the winner, or none; one or several"
 
@@ -60,7 +69,7 @@ PARAMETERS = {
     if field.name in FIELDS
 }
 PARAMETERS |= {
-    "model": Parameter(WINNER, text(canonical), "the paper's winner"),
+    "model": Parameter(WINNER, text(_model), "the paper's winner"),
     "k": Parameter(GRID["k"], NAMED["k"], "kernel size of both convolutions, odd; one value or several", True),
     "n": Parameter(GRID["n"], NAMED["n"], "neurons of the dense layer; one value or several", True),
     "p": Parameter(GRID["p"], NAMED["p"], "dropout rate, from 0 to below 1; one value or several", True),
@@ -74,7 +83,7 @@ PARAMETERS |= {
     "precision": Parameter("auto", one_of("auto", "fp32", "bf16"), "of the training: auto, fp32 or bf16"),
     "kernels": Parameter("auto", one_of("auto", "torch", "numba"), "of a CPU: auto, torch or numba"),
     "language": Parameter("en", one_of("en", "es"), "en or es"),
-    "models": Parameter(list(COMPARED), text(canonical), "networks to compare; one name or several", True),
+    "models": Parameter(list(COMPARED), text(_model), "networks to compare; one name or several", True),
     "lrs": Parameter([0.0003, 0.001, 0.003], RATE, "learning rates to search: Adam's; SGD's are 30-fold", True),
     "optimizers": Parameter(["adam", "sgd"], one_of("adam", "sgd"), "to search; sgd with Nesterov's momentum", True),
     "activations": Parameter(["relu", "leaky_relu"], one_of("relu", "leaky_relu"), "to search", True),
@@ -100,7 +109,7 @@ PARAMETERS |= {
     "out": Parameter("", text(_path), "folder for what is written; empty writes none"),
 }
 NAMES = tuple(sorted(PARAMETERS))
-CROSSED = ("k", "n", "p", "seed", "lrs", "optimizers", "activations", "search_seeds")  # each with each
+CROSSED = ("k", "n", "p", "ann_p", "seed", "lrs", "optimizers", "activations", "search_seeds")  # each with each
 BRACKET = re.compile(r"^\s*\[|\]\s*$")
 LINES = "write one `name: value` a line, as in params/quick.yaml"
 MOST = 10_000  # trainings of one sweep, for a typo in a list is soon a million

@@ -73,7 +73,7 @@ def connected(address: str, workers: int, device: str) -> "Iterator[Client]":
         scheduler = stack.enter_context(_local(workers, device)) if address == "local" else address
         try:
             client = stack.enter_context(Client(scheduler, timeout=SILENCE, set_as_default=False))
-        except (OSError, ValueError) as error:  # none, or none that is understood
+        except (OSError, ValueError, TypeError, AssertionError) as error:  # none, or none that is understood
             fix = "start one with: dask scheduler; and workers with: dask worker tcp://HOST:8786 --nthreads 1"
             raise UserError(f"no scheduler answers at {address} ({short(error)})", fix) from error
         if not client.nthreads():

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from fmnist_lib import UserError, machine, training
 from fmnist_lib.recipe import KIND, KINDS, Recipe
 from fmnist_lib.runs import checkpoint, job
-from fmnist_lib.runs.files import memory_explained, refuse_shipped, sigterm_as_ctrl_c
-from fmnist_lib.runs.record import HISTORY, RECORD
+from fmnist_lib.runs.files import memory_explained, read_file, refuse_shipped, sigterm_as_ctrl_c
+from fmnist_lib.runs.record import HISTORY, LIMITS, RECORD
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.workers import download
@@ -45,7 +45,7 @@ def train(
         refuse_shipped(store.folder)
         tell_alike(todo, store)
         print(f"Runs to train: {len(todo)}.", flush=True)
-        if not cluster:
+        if cluster in ("", "local"):
             machine.resolve(todo[0].device, todo[0].precision, todo[0].kernels)
         folder = download.fetch(data_dir)
         if cluster:
@@ -151,5 +151,5 @@ def _epochs_done(place: Path, epochs: int) -> int:
     if (place / RECORD).exists():
         return epochs
     with contextlib.suppress(OSError, ValueError):  # it is being written
-        return max((place / HISTORY).read_text().count("\n") - 1, 0)
+        return max(read_file(place / HISTORY, LIMITS[HISTORY]).count(b"\n") - 1, 0)
     return 0
