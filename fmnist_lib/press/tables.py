@@ -79,7 +79,7 @@ def claims_as_text(judged: pd.DataFrame) -> pd.DataFrame:
         said = "" if row["again"] else verdict(row["verdict"])
         n = str(row["n"]) if row["part"] else "—"
         needed = _needed(row) if row["says"] == row["verdict"] else ""
-        rows.append((effect, holds(row), paper, ours, interval, n, said, needed))
+        rows.append((effect, holds(row).replace(" ", "\u00a0"), paper, ours, interval, n, said, needed))
     heads = ["Effect", "holds if", "paper", "ours", "interval", "n", "verdict", "seeds to decide"]
     told = pd.DataFrame(rows, columns=heads)
     return told if told["seeds to decide"].any() else told.drop(columns="seeds to decide")
