@@ -29,7 +29,10 @@ MEASURE = """() => [...document.querySelectorAll('main img, main table')].map(sh
           whole: box.left >= seen.left - 1 && box.right <= seen.right + 1, hinted: hint?.checkVisibility() ?? false,
           letter: shown.tagName == 'TABLE' ? parseFloat(getComputedStyle(shown).fontSize) : null}
 })"""
-LIST = "() => { const box = document.querySelector('nav').getBoundingClientRect(); return [box.left, box.right] }"
+LIST = """() => {
+    const list = document.querySelector('nav'), box = list.getBoundingClientRect()
+    return getComputedStyle(list).position === 'sticky' ? [box.left, box.right] : [0, 0]  // else it lies above the text
+}"""
 
 
 @pytest.fixture(scope="module")

@@ -154,7 +154,7 @@ def test_verifying_names_each_damaged_file_with_a_fix_and_the_next_sweep_redoes_
     told = capsys.readouterr()
     (line,) = told.out.splitlines()
     assert str(place / name) in line and "is damaged" in line and "Fix: set it aside" in line
-    assert told.err.splitlines()[0] == "Error: 1 damaged files in 2 runs" and "Fix: run the sweep" in told.err
+    assert told.err.splitlines()[0] == "Error: 1 damaged files in 2 runs" and "Fix: each as told above" in told.err
     assert Store(tmp_path).missing([RECIPE, OTHER]) == [RECIPE]
 
 

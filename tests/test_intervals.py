@@ -105,7 +105,7 @@ def test_the_thick_line_of_a_forest_is_the_means_interval_and_the_thin_one_is_th
     drawn = {line.get_linewidth(): [] for line in ax.lines}
     for line in ax.lines:
         drawn[line.get_linewidth()].append(line.get_xydata().tolist())
-    for width, names in ((1, ["least", "most"]), (2.5, ["low", "high"])):
+    for width, names in ((0.7, ["least", "most"]), (2.5, ["low", "high"])):
         assert drawn[width][:2] == [[[x, y] for x in frame.loc[y, names]] for y in (0, 1)]
 
 

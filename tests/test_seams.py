@@ -490,7 +490,7 @@ GIVEN += [{"runs_dir": "a folder's"}, {"precision": "fp32", "out": "reports/mine
 def test_the_command_that_a_report_prints_makes_that_report(file, given, monkeypatch, tmp_path):
     def out_of(path, overrides):
         own = parameters.checked(parameters.read_file(path) | overrides).get("out")
-        return own or str(ROOT / "reports" / report._name(path, parameters.read_file(path) | overrides, overrides))
+        return own or str(ROOT / "reports" / report.named(path, parameters.read_file(path) | overrides, overrides))
 
     path, made = ROOT / "params" / f"{file}.yaml", []
     values = parameters.read_file(path) | given

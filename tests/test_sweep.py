@@ -374,7 +374,7 @@ def test_a_process_that_dies_is_told_and_takes_no_process_of_the_caller_along(mo
 # What is asked for reaches who trains
 
 
-@pytest.mark.parametrize(("cluster", "asked"), [("", ("", 7, True)), ("local", ("elsewhere", 7, True))])
+@pytest.mark.parametrize(("cluster", "asked"), [("", ("", 7, True)), ("tcp://a:1", ("elsewhere", 7, True))])
 def test_the_workers_and_the_weights_that_are_asked_for_reach_who_trains(cluster, asked, tmp_path, monkeypatch):
     given, checked = [], []
     monkeypatch.setattr(sweep.machine, "resolve", lambda *_: checked.append("this machine"))

@@ -13,7 +13,7 @@ from fmnist_lib.press.language import speak
 from fmnist_lib.recipe import KIND, KINDS, NUMERICS
 from fmnist_lib.runs import record
 from fmnist_lib.runs.files import read_file
-from fmnist_lib.runs.run import Run
+from fmnist_lib.runs.run import Run, read
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import answers, parameters, protocol, results, tables
 from fmnist_lib.study.protocol import Study
@@ -141,7 +141,7 @@ def retrain(folder: Path, name: str, data_dir: Path | None = None, cluster: str 
         for run, other in zip(chosen, again, strict=True):
             if record.TEST in run.record["files"]:
                 answers.on_test(other, data_dir)
-        return [compared(run, other) for run, other in zip(chosen, again, strict=True)]
+        return [compared(run, read(other.folder)) for run, other in zip(chosen, again, strict=True)]
 
 
 def begins(folder: Path, name: str) -> list[Run]:

@@ -34,22 +34,17 @@ def text(own: Callable[[str], str] = str) -> Rule:
 
 def _path(value: str) -> str:
     """Start a relative path at the project's root; "temporary" is a folder of runs that ends with the process."""
-    required(
-        not re.search(r"[\0-\x1f\x7f\ud800-\udfff]", value),
-        "a path",
-        value,
-        "without signs that cannot be printed",
-    )
+    plain = not re.search(r"[\0-\x1f\x7f\ud800-\udfff]", value)
+    required(plain, "a path", value, "without signs that cannot be printed")
     return str(ROOT / Path(value).expanduser()) if value not in ("", "temporary") else value
 
 
 def _model(value: str) -> str:
-    """Return the one spelling of a model's name; UserError with what is near if it is none."""
     try:
         return canonical(value)
     except UserError as error:
-        named = error.cause if error.cause.startswith("model = ") else f"model = {short(repr(value))}: {error.cause}"
-        raise UserError(named, near(value, [*TABLE_1, *COMPARED]) + error.fix) from None
+        said = error.cause if error.cause.startswith("model = ") else f"model = {short(repr(value))}: {error.cause}"
+        raise UserError(said, near(value, [*TABLE_1, *COMPARED]) + error.fix) from None
 
 
 SOURCES = ("split", "weights", "order", "dropout")  # of chance, a seed each
