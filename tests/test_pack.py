@@ -216,7 +216,7 @@ def test_of_a_damaged_run_in_a_pack_the_pack_is_taken_from_the_repository(tmp_pa
 
 
 def test_a_command_that_a_fix_gives_holds_whatever_a_path_is_called(tmp_path):
-    path = tmp_path / "it's $(touch x)" / "records.zip"
+    path = tmp_path / 'it\'s "$(touch x)"' / "records.zip"
     assert shlex.split(record.damaged(path, "?").fix.partition("or: ")[2]) == ["git", "checkout", "--", str(path)]
 
 

@@ -459,12 +459,12 @@ def test_a_report_is_published_whole_with_its_records_and_the_weights_of_the_win
     run = read(next(copy.glob("runs/ANN-Juan-0.1-s0-*")))
     other = Recipe(**(vars(run.recipe) | {"split_seed": 7}))
     Store(folder / "runs").write(other, run.history.to_dict("records"), {}, *MADE)
-    write_file(tmp_path / "benchmark-cpu" / "benchmark.csv", b"measured")
-    monkeypatch.setattr(publish.pack, "REPORTS", tmp_path)
+    write_file(tmp_path / "reports" / "benchmark-cpu" / "benchmark.csv", b"measured")
+    monkeypatch.setattr(publish, "REPORTS", tmp_path / "reports")
     write_file(copy.parent / "benchmark-of-a-thesis" / "salaries.csv", b"another's")
     publish.publish(copy, folder, tmp_path)
     assert (folder / "benchmark-cpu" / "benchmark.csv").read_bytes() == b"measured"
-    assert copy.parent == tmp_path or not (folder / "benchmark-of-a-thesis").exists()
+    assert not (folder / "benchmark-of-a-thesis").exists()
     assert {path.name for path in folder.glob("runs/[!.]*")} == {path.name for path in FOLDER.glob("runs/[!.]*")}
     assert [path.parent.name[:18] for path in folder.glob("runs/*/*.safetensors")] == ["CNN3-512-0.1-s1000"]
     for name in ("table1.csv", "report.html", "report.pdf"):
@@ -636,6 +636,7 @@ def test_no_name_is_the_name_of_no_run(tiny):
 
 def test_of_a_run_its_own_files_alone_are_copied_to_be_executed(tiny, monkeypatch, tmp_path):
     (tiny / "endless").symlink_to("/dev/zero")
+    (tiny / "notes.txt").write_text("another's")
     found = []
 
     def execute(name, given, target):

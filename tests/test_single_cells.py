@@ -237,6 +237,7 @@ def test_the_report_tells_the_likeliest_reading_by_its_seeds_and_the_search_at_f
         weighing.weigh = lambda found, wide, more=more: weighed if found is read_so and wide is more else None
         _, told = cell("report", "weighing.recorded", weighing=weighing, conclusions=conclusions, **names)
         assert asked.pop() == ("scored", 3) and (told["seeds"], told["spread"]) == (3, spread)
+        assert told["weighed"] is weighed
     search = SimpleNamespace(apart=lambda *_: ("few", "full"), against=lambda frame: frame, space=lambda _: "space")
     search.frame = lambda runs, finished=False: (runs, finished)
     strategies = SimpleNamespace(replay=recorder(asked, "replays"), by_seed=lambda runs: (runs, "costs"))

@@ -374,7 +374,10 @@ def test_a_process_that_dies_is_told_and_takes_no_process_of_the_caller_along(mo
 # What is asked for reaches who trains
 
 
-@pytest.mark.parametrize(("cluster", "asked"), [("", ("", 7, True)), ("tcp://a:1", ("elsewhere", 7, True))])
+@pytest.mark.parametrize(
+    ("cluster", "asked"),
+    [("", ("", 7, True)), ("local", ("elsewhere", 7, True)), ("tcp://a:1", ("elsewhere", 7, True))],
+)
 def test_the_workers_and_the_weights_that_are_asked_for_reach_who_trains(cluster, asked, tmp_path, monkeypatch):
     given, checked = [], []
     monkeypatch.setattr(sweep.machine, "resolve", lambda *_: checked.append("this machine"))
@@ -384,7 +387,7 @@ def test_the_workers_and_the_weights_that_are_asked_for_reach_who_trains(cluster
     monkeypatch.setattr(sweep, "train_on", lambda *of: given.append(of[3:]))
     monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
     sweep.train([ANN], Store(tmp_path, shipped=False), "elsewhere", 7, True, cluster)
-    assert given == [asked] and checked == ["what is shipped", *["this machine"] * (not cluster)]
+    assert given == [asked] and checked == ["what is shipped", *["this machine"] * (cluster in ("", "local"))]
 
 
 def test_each_process_is_asked_for_the_weights_where_the_sweep_is(monkeypatch):

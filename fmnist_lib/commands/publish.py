@@ -6,8 +6,9 @@ from pathlib import Path
 from fmnist_lib import UserError
 from fmnist_lib.commands import card, readme, reference
 from fmnist_lib.commands.report import DATA
-from fmnist_lib.runs import pack, record
+from fmnist_lib.runs import record
 from fmnist_lib.runs.files import write_file
+from fmnist_lib.runs.pack import REPORTS
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import protocol
@@ -29,7 +30,7 @@ def publish(report: Path, folder: Path = reference.FOLDER, pages: Path = referen
         shutil.rmtree(older)
     for older in [path for path in folder.glob(f"{DATA}/*.csv") if not (report / DATA / path.name).exists()]:
         older.unlink()
-    measured = {path: path.relative_to(pack.REPORTS) for path in pack.REPORTS.glob("benchmark*/*")}
+    measured = {path: path.relative_to(REPORTS) for path in REPORTS.glob("benchmark*/*")}
     shown = {path: path.relative_to(report) for path in (*report.iterdir(), *report.glob(f"{DATA}/*.csv"))}
     for path, name in (shown | measured).items():
         if path.suffix in (".ipynb", ".csv", ".svg", ".html", ".pdf"):
