@@ -37,7 +37,7 @@ def required(ok: bool, name: str, value, expected: str, hint: str = "", shown: s
 
 def near(given: object, names: Iterable[str]) -> str:
     """Return "did you mean …? " with the name most like what was given, or "" if none is."""
-    like = "cuda" if given == "gpu" else short(given)
+    like = "cuda" if given == "gpu" else short(given)  # a synonym, which no likeness of letters leads to
     return "".join(f"did you mean {name}? " for name in difflib.get_close_matches(like, names, 1))
 
 

@@ -285,10 +285,8 @@ def test_the_wide_default_is_that_of_all_judging_seeds_or_of_none(taken, trained
     assert weighing.wide(params, store).empty  # of the ten there are three
     monkeypatch.setattr(weighing.rule, "JUDGING_SEEDS", (11, 12, 13))
     more = weighing.wide(params, store)
-    assert (
-        set(more["reading"]) == {"default"}
-        and more[more["table"] == "I"].groupby("model")["seed"].nunique().eq(3).all()
-    )
+    seeds = more[more["table"] == "I"].groupby("model")["seed"].nunique()
+    assert set(more["reading"]) == {"default"} and seeds.eq(3).all()
 
 
 def test_the_likeliest_reading_is_told_beside_the_default_on_the_same_numbers(taken, trained):

@@ -240,12 +240,11 @@ def test_halving_loses_what_is_slow_at_first():
 def test_tpe_asks_ten_at_random_and_then_what_is_likelier_among_the_good_than_among_the_others(seed):
     space, rng = SPACE | {"p": [0.1, 0.2], "lr": [0.1, 0.2, 0.3]}, np.random.default_rng(seed)  # 72 configurations
     scores = {one: [worth(one) + rng.normal()] for one in product(*space.values())}
-    asked, shuffled = (strategies.Replay(scores, dict.fromkeys(scores, 1.0)) for _ in range(2))
-    (
-        strategies.tpe(asked, space, np.random.default_rng(seed)),
-        strategies.random(shuffled, space, np.random.default_rng(seed)),
-    )
-    asked, shuffled = list(asked.asked), list(shuffled.asked)
+    orders = []
+    for strategy in (strategies.tpe, strategies.random):
+        strategy(replay := strategies.Replay(scores, dict.fromkeys(scores, 1.0)), space, np.random.default_rng(seed))
+        orders.append(list(replay.asked))
+    asked, shuffled = orders
     assert len(asked) == len(set(asked)) == 32 and asked[:10] == shuffled[:10]
     for i in range(10, len(asked)):
         ranked = sorted(asked[:i], key=scores.get, reverse=True)
