@@ -50,6 +50,7 @@ MISTAKES = {
     "folder": (["runs", "--runs-dir", "no such folder"], "name one with --runs-dir"),
     "folder without runs": (["runs", "verify", "--runs-dir", str(ROOT / "params")], "name a folder of runs with"),
     "another notebook's": (["report", "folds"], "papermill notebooks/cross_validation.ipynb out.ipynb -f params/folds"),
+    "the course's": (["report", "course"], "papermill notebooks/cross_validation.ipynb out.ipynb -f params/course"),
     "a variant of it": (["report", "search-quick"], "papermill notebooks/hyperparameters.ipynb out.ipynb -f params/s"),
     "report": (["verify", "reports/refrence"], "name the folder of a report, such as reports/reference"),
     "picture": (["predict", "no such.png"], "name a picture"),

@@ -9,6 +9,8 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
+from statsmodels.stats.proportion import proportion_confint
 
 matplotlib.use("Agg")
 from test_claims import JUDGED, made_up
@@ -54,6 +56,7 @@ HEADINGS = {
     "variance": ("Where the spread comes from",),
     "readings": ("Does another reading give the paper's numbers?",),
     "folds": ("Cross-validation",),
+    "course": (),  # a sentence under the folds
     "search": ("How to search",),
     "beyond": ("Beyond the paper",),
 }
@@ -103,7 +106,8 @@ def train_all(place):
     train(place, lambda store: store.missing(weighing.recipes(["default", "nahuel_k5"], params, store)))
     for run in weighing.whole("default", params, Store(place, shipped=False))[1]:  # their weights are nowhere
         run.attach(record.MODE, contents.pack_answers(images_of(0.85 + 0.0001 * run.recipe.split_seed)))
-    train(place, lambda store: store.missing(folds.recipes(asked("folds"))))
+    for name in ("folds", "course"):
+        train(place, lambda store, name=name: store.missing(folds.recipes(asked(name))))
     params = asked("search")
     train(place, lambda store: store.missing(search.recipes(params)))
     table = search.frame(Store(place, shipped=False).whole(search.recipes(params)))
@@ -143,6 +147,7 @@ def taken(trained):
 def test_every_study_is_found_whole_with_the_runs_that_its_own_list_names(taken):
     assert list(taken) == list(sections.STUDIES) and set(taken) == set(HEADINGS)
     assert {run.recipe for run in taken["folds"].runs} == set(folds.recipes(asked("folds")))
+    assert {run.recipe for run in taken["course"].runs} == set(folds.recipes(asked("course")))
     assert {run.recipe for run in taken["variance"].runs} == set(variance.recipes(asked("variance")))
     few, full = search.apart(taken["search"].runs, asked("search"))
     assert [run.recipe for run in few] == search.recipes(asked("search")) and {r.recipe.train_images for r in full} == {
@@ -171,6 +176,7 @@ GONE = {  # one run less: the study is left out, or what of it is whole stays
     "rigorous": lambda part: next(r for r in part.runs if r.recipe.weights_seed == 13),
     "readings": lambda part: next(r for r in part.runs if r.recipe.nahuel_k == 5 and r.recipe.keep == "last"),
     "folds": lambda part: part.runs[4],
+    "course": lambda part: part.runs[5],
     "search": lambda part: part.runs[-1],
     "variance": lambda part: part.runs[0],
     "beyond": lambda part: part.runs[-1],
@@ -361,7 +367,7 @@ def said(reports, data_dir, monkeypatch, study=None):
         "report-10",
         "report-rule",
         "report-seeds",
-        *(f"report-{n}" for n in [*range(59, 67), *range(69, 98)]),
+        *(f"report-{n}" for n in [*range(59, 67), *range(69, 86), "85b", *range(86, 98)]),
     ]
     cells = {cell.id: cell for cell in CELLS}
     names = {"data_folder": data_dir}
@@ -377,6 +383,22 @@ def said(reports, data_dir, monkeypatch, study=None):
 def headings(outputs):
     texts = [output.data for output in outputs.values() if hasattr(output, "data") and isinstance(output.data, str)]
     return [text.split("\n")[0].lstrip("# ") for text in texts if text.startswith("#")]
+
+
+def assert_course_told(text, runs):
+    """Hold the sentence of the course's folds against a computation by hand."""
+    valid = np.array([run.best["val_accuracy"] for run in runs])
+    test = np.array([(run.answers()["label"] == run.answers()["predicted"]).mean() for run in runs])
+    gaps = 100 * (valid - test)
+    half = t.ppf(0.975, 5) * gaps.std(ddof=1) * np.sqrt(1 / 6 + 1 / 5)
+    low, high = 100 * np.array(proportion_confint(round(10_000 * valid.sum()), 60_000, method="wilson"))
+    signed = [f"{value:+.2f}".replace("-", "−") for value in (gaps.mean(), gaps.mean() - half, gaps.mean() + half)]
+    assert "in batches of 1,000 for 25 epochs" in text and text.endswith(
+        "Table II of the paper has 90.11 %. One split, seed 0."
+    )
+    assert f"CNN-Nahuel is right on {100 * valid.mean():.2f} % [{low:.2f}, {high:.2f}] of 60,000 images" in text
+    assert f"over 6 folds, on {100 * test.mean():.2f} % of the test images, a gap of {signed[0]} points" in text
+    assert f"[{signed[1]}, {signed[2]}]" in text
 
 
 def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_records_are_shipped(
@@ -415,6 +437,7 @@ def test_the_report_has_a_section_a_study_with_its_table_or_figure_where_the_rec
         in (outputs["report-71"].metadata["fmnist"]["note"])
     )
     assert outputs["report-10"].data == "2026-01-01"  # the newest run's, of the other studies too
+    assert_course_told(outputs["report-85b"].data, taken["course"].runs)
     assert "n = 3" in outputs["report-rule"].data and "With 3 seeds" in outputs["report-seeds"].data
 
 

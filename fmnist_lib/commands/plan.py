@@ -34,7 +34,7 @@ def reports_file(name: str) -> Path:
     if path.resolve().parent == PARAMS and not _states_grid(parameters.read_file(path)):
         from fmnist_lib.study.sections import STUDIES
 
-        study = {"course": "folds"}.get(path.stem, path.stem.removesuffix("-quick"))
+        study = path.stem.removesuffix("-quick")
         if study not in STUDIES:  # one's own
             return path
         fix = f"papermill notebooks/{STUDIES[study][0]}.ipynb out.ipynb -f params/{path.name}"

@@ -71,6 +71,7 @@ STUDIES = {  # by the name of its params file: the notebook, and its runs as far
     "rigorous": ("certainty", seeds),
     "readings": ("readings", readings),
     "folds": ("cross_validation", folded),
+    "course": ("cross_validation", folded),
     "search": ("hyperparameters", searched),
     "variance": ("certainty", varied),
     "beyond": ("beyond", climbed),
