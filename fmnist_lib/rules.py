@@ -63,7 +63,7 @@ def _number(value) -> bool:
 FLAG = Rule("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
 SEED = whole(0, 2**32 - 1)
 RATE = Rule(
-    "a number above 0, as 0.001",
+    "a number above 0 and at most 100, as 0.001",
     lambda value: _number(value) and 0 < value <= 100,
     {"type": "number", "exclusiveMinimum": 0, "maximum": 100},
     float,

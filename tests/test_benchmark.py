@@ -85,6 +85,7 @@ def test_what_is_timed_is_training_alone_once_the_data_are_loaded(data_dir, monk
     assert benchmark.seconds([SMALL, SMALL], data_dir) > 0 and done == ["data", "clock", "fit", "fit", "clock"]
     for recipe in benchmark.timed(ASKED).values():
         assert (recipe.epochs, recipe.val_images, recipe.train_images) == (ASKED["repeats"] + 1, 0, 50_000)
+    assert {recipe.kernels for recipe in benchmark.timed(ASKED | {"kernels": "torch"}).values()} == {"torch"}
 
 
 def test_the_tutorial_loop_takes_every_step_in_fp32_with_pytorchs_own_defaults(data_dir, monkeypatch):

@@ -26,6 +26,7 @@ from test_tables_stats import images_of, scored, trained
 from fmnist_lib import ROOT, data
 from fmnist_lib.commands import runs as commands
 from fmnist_lib.press import display, figures
+from fmnist_lib.press.display import Figure
 from fmnist_lib.recipe import Recipe
 from fmnist_lib.runs import contents, record
 from fmnist_lib.runs.files import write_file
@@ -260,7 +261,13 @@ def test_the_seconds_of_an_epoch_are_the_median_of_all_clocks_of_a_training_that
 def test_a_difference_of_precisions_is_bf16_minus_fp32_of_one_seed(tmp_path):
     each = [(0, "fp32", 0.90), (1, "fp32", 0.92), (0, "bf16", 0.91), (1, "bf16", 0.88)]
     runs = [scored(tmp_path, WINNER, seed, accuracy=value, precision=precision) for seed, precision, value in each]
-    names = {"sweep": SimpleNamespace(train=lambda *_, **__: runs), "pools": [], "paired": [], "Store": Store, "pd": pd}
+    names = {
+        "sweep": SimpleNamespace(train=lambda *_, **__: runs, where=lambda _: {}),
+        "pools": [],
+        "paired": [],
+        "Store": Store,
+        "pd": pd,
+    }
     names |= {"params": {"runs_dir": str(tmp_path), "data_dir": "", "cluster": ""}, "measured": {}, "Table": Shown}
     table = shown(cell_of("benchmark", "tab-equivalence"), names).given
     assert table["difference"].tolist() == pytest.approx([1.0, -4.0]) and table["seed"].tolist() == [0, 1]
@@ -359,6 +366,14 @@ def test_each_sample_stands_under_the_name_of_its_own_label_and_each_set_has_its
         (index,) = np.flatnonzero((images[:, 0].numpy() == np.asarray(image)).all((1, 2)))
         assert data.CLASSES[labels[index]] == name
     assert len(shown_images) == 8 and outputs["tab-classes"].values.tolist() == [[6000, 1000]] * 10
+
+
+def test_as_many_samples_as_may_be_asked_for_are_kept_as_a_drawing(data_dir):
+    images, labels = data.load("train", data_dir=data_dir)
+    figures.use_style()
+    fig = plt.figure(figsize=(figures.DOUBLE, 15))
+    figures.samples(fig, images[:100, 0].numpy(), labels[:100].numpy(), data.CLASSES)
+    assert "image/svg+xml" in Figure(fig, "fig-samples", "Images.", "Images.").data
 
 
 def test_the_samples_are_those_of_their_seed_and_named_in_their_alternative_text(run, data_dir, monkeypatch):

@@ -513,12 +513,13 @@ def test_an_executed_notebook_does_not_say_where_it_was_trained():
     assert executed(seed=[0], cluster="tcp://10.0.0.1:8786", n=[16]) == executed(seed=[0], n=[16])
 
 
-def test_every_notebook_that_trains_takes_a_cluster_and_hands_it_on():
+def test_every_notebook_that_trains_takes_workers_and_a_cluster_and_hands_them_on():
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         source = "\n".join(cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
         trains = len(re.findall(r"\bsweep\.train\(", source))
-        assert source.count('cluster=params["cluster"]') == trains
-        assert ("cluster: str = " in source) == bool(trains or re.search(r"\bconduct\(", source)), path.name
+        assert source.count("**sweep.where(params)") == trains
+        for line in ("cluster: str = ", "workers: int = "):
+            assert (line in source) == bool(trains or re.search(r"\bconduct\(", source)), path.name
 
 
 @pytest.mark.parametrize("given", [{}, {"workers": 3, "cluster": "local"}])

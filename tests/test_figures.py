@@ -141,14 +141,15 @@ def test_loss_curves_draw_the_history_itself_and_mark_its_best_epoch():
 
 def test_loss_curves_of_several_seeds_are_their_mean_in_a_band_from_least_to_greatest():
     seeds = [history(seed) for seed in range(4)]
-    drawn = figures.loss_curves(axes(), seeds, best_epoch=7)
+    drawn = figures.loss_curves(axes(), seeds)
     stack = np.array([seed["val_loss"] for seed in seeds])
     assert any(np.allclose(line.get_ydata(), stack.mean(0)) for line in drawn.lines if len(line.get_ydata()) == 20)
     band = drawn.collections[1].get_paths()[0].vertices
     for x, low, high in zip(seeds[0]["epoch"], stack.min(0), stack.max(0), strict=True):
         assert np.allclose([band[band[:, 0] == x, 1].min(), band[band[:, 0] == x, 1].max()], [low, high])
     (star,) = (line for line in drawn.lines if line.get_marker() == "*")
-    assert np.allclose(star.get_xydata(), [[7, stack.mean(0)[6]]])
+    lowest = stack.mean(0).argmin()
+    assert np.allclose(star.get_xydata(), [[lowest + 1, stack.mean(0)[lowest]]])
     assert "4" in drawn.get_legend().get_title().get_text()
 
 

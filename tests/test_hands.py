@@ -28,7 +28,7 @@ from fmnist_lib.press.display import Table
 from fmnist_lib.press.render import ArticlePDFExporter
 from fmnist_lib.runs import checkpoint, store
 from fmnist_lib.runs.store import Store
-from fmnist_lib.study import parameters, sections
+from fmnist_lib.study import cells, parameters, sections
 from fmnist_lib.workers import sweep
 
 
@@ -43,6 +43,12 @@ MISTAKES = {
     "no command": ([], "see fmnist --help"),
     "option": (["runs", "--wtach"], "did you mean --watch?"),
     "choice": (["runs", "verfy"], "did you mean verify?"),
+    "two at once": (["runs", "verify", "--watch", "--runs-dir", "x"], "ask for one of them at a time"),
+    "no use of a cluster": (["verify", "reports/reference", "--cluster", "local"], "add --retrain"),
+    "another notebook's parameter": (
+        ["report", "quick", "-p", "activations", "leaky_relu"],
+        "did you mean activation?",
+    ),
     "half an option": (["report", "quick", "-p", "k"], "give -p NAME VALUE (override a parameter, e.g. -p epochs 3)"),
     "an option alone": (["verify", "reports/reference", "--cluster"], "give --cluster WHERE (train on local or tcp://"),
     "params file": (["report", "quik"], "did you mean quick? give one of smoke, quick, paper, rigorous"),
@@ -375,20 +381,27 @@ def work(monkeypatch, tmp_path):
 
 
 def assigned(path) -> dict:
-    """Return what the parameters cell of a notebook assigns, by running it."""
+    """Return the parameters that the parameters cell of a notebook assigns, by running it."""
     (cell,) = [cell for cell in nbformat.read(path, 4).cells if "parameters" in cell.metadata.get("tags", [])]
     values = {}
     exec(cell.source, values)
-    return {name: values[name] for name in values["__annotations__"]}
+    assert set(values) - {"__annotations__", "__builtins__"} <= set(parameters.NAMES)
+    return {name: values[name] for name in parameters.NAMES if name in values}
 
 
-def test_the_working_copies_have_the_values_of_the_params_file_where_the_notebooks_have_the_papers(work):
-    folder = lab.copies(ROOT / "params" / "quick.yaml")
-    given = parameters.checked(parameters.read_file(ROOT / "params" / "quick.yaml"))
-    assert folder == work / "quick"
+@pytest.mark.parametrize("name", ["quick", "course", "rigorous", "beyond"])
+def test_the_working_copies_have_the_values_of_the_params_file_those_too_whose_default_a_notebook_does_not_list(
+    name, work
+):
+    folder = lab.copies(ROOT / "params" / f"{name}.yaml")
+    given = parameters.checked(parameters.read_file(ROOT / "params" / f"{name}.yaml"))
+    assert folder == work / name
     for source in (ROOT / "notebooks").glob("*.ipynb"):
-        papers = assigned(source)
-        assert assigned(folder / source.name) == {name: given.get(name, value) for name, value in papers.items()}
+        assert assigned(folder / source.name) == assigned(source) | given
+        (cell,) = (
+            c for c in nbformat.read(folder / source.name, 4).cells if "parameters" in c.metadata.get("tags", [])
+        )
+        assert cells.named([cell.source], parameters.NAMES) == assigned(source).keys() | given.keys()
 
 
 def test_a_params_file_elsewhere_has_working_copies_of_its_own(work, tmp_path):

@@ -403,9 +403,10 @@ def test_readings_are_ordered_and_told_by_what_they_are_better_by_on_numbers_tha
     message, values = conclusions.readings(scored, 7)
     better = scored.loc["training_mode", "log_likelihood"] - scored.loc["training_mode", "default_log_likelihood"]
     assert 1 < better < 100 and message.format(**values) == (
-        "2 of 17 readings are weighed beside the default. The largest gain in log-likelihood, and picked for that, "
-        "has: tested in training mode. Of the 3 numbers of the paper whose networks were trained or tested so, 3 lie "
-        "in the 95 % prediction interval, and 0 under the default; the gain in log-likelihood over the default is "
+        "2 of 17 readings are weighed beside that of this report, the default. The one with the largest gain in "
+        "log-likelihood, and picked for it, is: tested in training mode. Of the 3 numbers of the paper whose networks "
+        "were trained or tested so, 3 lie in the 95 % prediction interval, and 0 under the default; the gain in "
+        "log-likelihood over the default is "
         f"{better:+.1f} (n = 7 seeds)."
     )
 

@@ -89,7 +89,10 @@ def test_what_the_winner_costs_is_told_first_and_its_gain_over_the_ann():
         "report", "spent[0]", tables=SimpleNamespace(cost=silent, spent=lambda _: spent), params={"val_images": 1},
         frame=pd.DataFrame({"role": ["search"], "run": ["x"]}), retrained={"accuracy": 92.0}, ann={"accuracy": 89.0},
     )  # fmt: skip
-    assert "takes 90.0 teraflop and ANN-Juan 2.0" in told and "differ by +3.00 points" in told
+    assert (
+        "takes 90.0 teraflop (10¹² floating-point operations) and ANN-Juan 2.0" in told
+        and "differ by +3.00 points" in told
+    )
 
 
 def test_the_papers_winner_lies_between_its_lowest_and_its_highest_rank():
@@ -161,7 +164,7 @@ def test_the_report_s_intervals_are_of_the_images_of_their_own_set():
     assert one["kind"] == "Wilson's over images, from one seed" and several["kind"] == "Student's over 2 seeds"
     over = pd.DataFrame({"run": ["a"]})
     told, _ = cell(
-        "report", "tab-claims", stats=stats, retrained={"accuracy": 92.0}, data=data, judged=None, over=over,
+        "report", '"tab-claims"', stats=stats, retrained={"accuracy": 92.0}, data=data, judged=None, over=over,
         frame=over, claims_as_text=silent, by_seed=[1, 2], params=params,
         Table=lambda *_, error, images, **__: (error, images),
     )  # fmt: skip
@@ -200,7 +203,7 @@ def test_over_seeds_the_report_tells_the_patience_and_the_rows_of_the_test_image
     over = pd.DataFrame({"patience": [0, 15], "epochs": [50, 50], "preregistration": ["abc", "abc"], "commit": "def"})
     told, _ = cell("report", "Each of {n} seeds draws", by_seed=[1, 2], inside=np.array([1, 0, 1]), over=over)
     assert "after 15 epochs without" in told and "goes on for all 50" in told
-    assert "of 3 numbers of Tables I and II, 2 do" in told
+    assert "of 3 numbers of Tables I and II (" in told and "counts once), 2 do." in told
     drawn, each = [], {"score": "accuracy", "n": 2, "each": [[1], [2]]}
     cell(
         "report", "intervals.forest", found=pd.DataFrame({"model": "M", "table": ["I", "II"]} | each),
@@ -471,11 +474,11 @@ def test_folds_count_their_seeds_from_the_split_that_was_asked_for_in_the_notebo
     own = SimpleNamespace(frame=recorder(asked, result), out_of_fold=silent)
     params, part = {"split_seed": 7}, SimpleNamespace(runs="runs", params={"split_seed": 8})
     cell("cross_validation", "folds.frame", folds=own, trained="trained", params=params)
-    cell("report", "folds.frame", folds=own, taken={"folds": part})
+    cell("report", "table := folds.frame", folds=own, taken={"folds": part})
     assert asked == [("trained", 7), ("runs", 8)]
 
 
-@pytest.mark.parametrize(("notebook", "figure"), [("beyond", "fig-beyond"), ("report", "fig-ladder")])
+@pytest.mark.parametrize(("notebook", "figure"), [("beyond", "fig-beyond"), ("report", '"fig-ladder"')])
 def test_the_ladder_that_is_drawn_is_that_of_the_test(notebook, figure):
     drawn, figures = [], SimpleNamespace(DOUBLE=7)
     charts = SimpleNamespace(ladder=recorder(drawn))
@@ -642,7 +645,7 @@ def test_each_conclusion_rests_on_the_tables_of_its_own_study():
 
 
 def test_what_is_trained_of_folds_meets_the_test_images_and_the_search_goes_on_with_the_best_of_its_whole_table():
-    asked, sweep = [], SimpleNamespace(train=lambda *_, **__: ["a", "b"])
+    asked, sweep = [], SimpleNamespace(train=lambda *_, **__: ["a", "b"], where=lambda _: {})
     names = {"sweep": sweep, "store": None, "params": {"data_dir": "here", "workers": 1, "cluster": ""}}
     answers, folds = SimpleNamespace(on_test=recorder(asked)), SimpleNamespace(recipes=silent)
     cell("cross_validation", "answers.on_test", answers=answers, folds=folds, **names)

@@ -305,7 +305,8 @@ def test_on_a_cuda_device_the_bar_names_the_model(tmp_path, data_dir, capsys, mo
     monkeypatch.setattr(sweep.job, "train_one", lambda recipe, _, __, weights: trained.append((recipe, weights)))
     monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
     recipe = replace(ANN, device="cuda")
-    sweep.train([recipe], Store(tmp_path), data_dir, weights=True)
+    with pytest.raises(UserError, match="gone again"):  # as if another process had set it aside
+        sweep.train([recipe], Store(tmp_path), data_dir, weights=True)
     assert trained == [(recipe, True)] and "1 of 1 runs" in capsys.readouterr().out
 
 
@@ -329,7 +330,18 @@ def test_what_is_left_takes_the_seconds_of_its_images_times_the_epochs_that_are_
         store.place(recipe).mkdir(parents=True)
         (store.place(recipe) / record.HISTORY).write_text("head\n" + "an epoch\n" * lines)
     measuring = SimpleNamespace(map=lambda _, recipes, __: [0.5 for _ in recipes])
-    assert sweep._seconds(measuring, todo, store, "") == 0.5 * 200 * (1 + 5)
+    assert sweep._seconds(measuring, todo, store, "", False) == 0.5 * 200 * (1 + 5)
+    (store.place(ANN) / record.RECORD).touch()
+    assert sweep._seconds(measuring, todo, store, "", False) == 0.5 * 200 * 5
+    assert sweep._seconds(measuring, todo, store, "", True) == 0.5 * 200 * (3 + 5)  # weights are wanted, and not there
+    (store.place(ANN) / record.WEIGHTS).touch()
+    assert sweep._seconds(measuring, todo, store, "", True) == 0.5 * 200 * 5
+
+
+def test_what_one_network_costs_is_measured_anew_where_its_images_are_varied(tmp_path):
+    todo = [replace(ANN, shifts=2), ANN, replace(ANN, weights_seed=1)]
+    measuring = SimpleNamespace(map=lambda _, recipes, __: [1.0 if recipe.shifts else 0.5 for recipe in recipes])
+    assert sweep._seconds(measuring, todo, Store(tmp_path, shipped=False), "", False) == 200 * 3 * (1.0 + 0.5 + 0.5)
 
 
 def test_processes_share_what_is_left(monkeypatch, capsys):

@@ -32,6 +32,10 @@ def test_a_run_in_two_stores_is_listed_once_from_the_later_and_a_damaged_one_not
     found = {run.folder.name: run.folder.parent for run in compare.every(SHIPPED, Store(tmp_path, shipped=False))}
     assert found[whole.name] == tmp_path and found[damaged.name] == SHIPPED.folder
     assert set(found) == {place.name for place in SHIPPED.folder.glob("[!.]*")}
+    (tested,) = SHIPPED.folder.glob("ANN-Juan-*-s1000-*")
+    shutil.copytree(tested, tmp_path / tested.name)
+    (tmp_path / tested.name / "test.csv.gz").write_bytes(b"no answers")
+    assert [run.folder.name for run in compare.every(Store(tmp_path, shipped=False))] == [whole.name]
     assert compare.every(Store(tmp_path / "none", shipped=False)) == []
 
 

@@ -55,6 +55,12 @@ def searched(strategy, scores=None, epochs=8, seed=0):
     return list(replay.asked), replay.chosen, replay.paid
 
 
+def test_whatever_learning_rates_are_searched_a_recipe_says_the_configuration_that_it_was_made_of():
+    params = STATED | {"lrs": [0.00031622776601683794, 0.1 / 3, 0.001]}
+    configs = set(product(*search.space(params).values()))
+    assert {search.config(recipe) for recipe in search.recipes(params)} == configs and len(configs) == 144
+
+
 def test_the_table_is_every_combination_twice_and_each_recipe_says_its_configuration():
     listed = search.recipes(STATED)
     every = list(

@@ -83,6 +83,9 @@ def test_the_papers_winner_is_set_against_the_ann_seed_by_seed():
     assert values["seconds"] == pytest.approx(row.loc["CNN3-512-0.1", "seconds"] / row.loc["ANN-Juan", "seconds"])
     assert values["size"] == pytest.approx(row.loc["CNN3-512-0.1", "millions"] / row.loc["ANN-Juan", "millions"])
     assert (values["patience"], values["saved"], values["worst"]) == (4, 40.0, 0.0)
+    none = curve.assign(worst=[0.5, 0.5])  # none is without loss: the smallest of those that lose least
+    _, values = wishes.trading(found, none, tradeoff.by_seed(two_seeds()))
+    assert (values["patience"], values["worst"]) == (3, 0.5)
 
 
 def test_the_seconds_of_an_epoch_are_the_benchmarks_of_each_model_and_none_are_made_up(monkeypatch, tmp_path):

@@ -36,7 +36,7 @@ PAIRED = ("CNN3-128-0.1", "CNN3-512-0.1", "CNN5-128-0.25")  # the models that ar
 
 def timed(params: dict) -> dict[str, Recipe]:
     """Return by precision, bf16 if it is native, the training that is timed: a warm-up epoch and one a repeat."""
-    device, best, kernels = machine.resolve(params["device"])
+    device, best, kernels = machine.resolve(params["device"], kernels=params.get("kernels", "auto"))
     fields = recipe_fields(
         params, device=device, kernels=kernels, epochs=params["repeats"] + 1, val_images=0, keep="last"
     )

@@ -35,7 +35,7 @@ def copies(file: Path | None = None) -> Path:
 
 
 def with_values(notebook, values: dict):
-    """Put values in place of the defaults in a notebook's parameters cell; names that it lacks are left out."""
+    """Put values in place of the defaults in a notebook's parameters cell, and below them those of other names."""
 
     def line(found: re.Match) -> str:
         name, types, default, comment = found.groups()
@@ -43,7 +43,9 @@ def with_values(notebook, values: dict):
 
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
-            cell.source = LINE.sub(line, cell.source)
+            listed = {found[1] for found in LINE.finditer(cell.source)}
+            others = [f"{name} = {value!r}" for name, value in values.items() if name not in listed]
+            cell.source = "\n".join([LINE.sub(line, cell.source), *others])
     return notebook
 
 

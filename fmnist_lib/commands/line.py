@@ -125,6 +125,8 @@ def run_verify(options):
     """Say what of a report is what its records give, how runs that are trained anew compare, and a verdict."""
     from fmnist_lib.commands import reference, verify
 
+    if options.cluster and options.retrain is None:
+        raise UserError("--cluster without --retrain", "add --retrain: nothing else of verify trains")
     if options.retrain is not None:
         reference.begins(options.folder, options.retrain)  # a name that is none is told at once
     found = verify.verify(options.folder)
@@ -151,6 +153,8 @@ def run_runs(options):
     """Print the runs as a table, or those under way, or a line for each file that is damaged."""
     from fmnist_lib.commands import runs
 
+    if options.watch and options.what == "verify":
+        raise UserError("runs verify --watch asks for two things", "ask for one of them at a time")
     store = runs.opened(options.runs_dir, needed=options.what == "verify")
     if options.watch:
         with contextlib.suppress(KeyboardInterrupt):

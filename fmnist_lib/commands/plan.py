@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fmnist_lib import ROOT, UserError, short
 from fmnist_lib.commands.report import check
 from fmnist_lib.rules import near
+from fmnist_lib.runs.files import SHIPPED
 from fmnist_lib.study import parameters, protocol
 
 if TYPE_CHECKING:  # what is refused is refused before pandas and torch are imported
@@ -75,7 +76,7 @@ def plans(overrides: dict) -> "pd.DataFrame":
     from fmnist_lib.commands.runs import frame
     from fmnist_lib.runs.store import Store
 
-    rates = _rates(frame(Store(ROOT / "reports" / "reference" / "runs")))
+    rates = _rates(frame(Store(SHIPPED / "runs")))
     return pd.DataFrame([_plan(path, values, rates) for path, values in given.items()])
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import UserError
 from fmnist_lib.commands import floors
 from fmnist_lib.press.display import markdown
 from fmnist_lib.press.language import sentence, speak, tr
 from fmnist_lib.press.tables import scores_as_text
-from fmnist_lib.runs.files import write_file
+from fmnist_lib.runs.files import SHIPPED, write_file
 from fmnist_lib.study import certainty, claims, conclusions, protocol, results, sections, tables
 from fmnist_lib.study.protocol import Study
 
@@ -23,7 +23,7 @@ FOUND = (
     "({ann[paper accuracy]:.2f} %)."
 )
 Told = tuple[str, dict]  # a message and its numbers
-BENCHMARK = ROOT / "reports" / "reference" / "benchmark" / "benchmark.csv"
+BENCHMARK = SHIPPED / "benchmark" / "benchmark.csv"
 
 
 def pages(study: Study, values: dict) -> dict[tuple[str, str], str]:

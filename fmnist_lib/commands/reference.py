@@ -12,14 +12,14 @@ from fmnist_lib.commands import card, readme
 from fmnist_lib.press.language import speak
 from fmnist_lib.recipe import KIND, KINDS, NUMERICS
 from fmnist_lib.runs import record
-from fmnist_lib.runs.files import read_file
+from fmnist_lib.runs.files import SHIPPED, read_file
 from fmnist_lib.runs.run import Run, read
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import answers, parameters, protocol, results, tables
 from fmnist_lib.study.protocol import Study
 from fmnist_lib.workers import sweep
 
-FOLDER = ROOT / "reports" / "reference"
+FOLDER = SHIPPED
 PAGES = ROOT  # where README.md and LEEME.md are
 LARGEST = 50_000_000  # bytes of a report's notebook; the reference has 2 % of it
 MODEL_CARD = "README.md"  # of a run: shown where the folder is opened in a browser

@@ -14,17 +14,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmnist_lib import ROOT, UserError, short
+from fmnist_lib.rules import near
 from fmnist_lib.runs.files import locked, refuse_shipped, write_file
 from fmnist_lib.study import parameters, protocol
 
 SHUTDOWN = 1.0  # seconds for a kernel to end by itself, so that Ctrl-C ends in two; its longer traceback takes as long
 DATA = "data"  # the folder, beside a report, of what its figures and tables show
 NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
+PLACES = {"model", "workers", "cluster", "samples", "samples_seed", "runs_dir", "data_dir", "out"}
 MAKER = "maker"  # the file that says which process makes a report
 
 
 def check(values: dict):
     """Raise UserError unless every parameter, and every training of the study, is possible."""
+    for name in (name for name in values if name not in protocol.DEFAULTS.keys() | PLACES):
+        parameters.known(name)
+        fix = near(name, protocol.DEFAULTS) + "give it to a notebook that has it, with papermill"
+        raise UserError(f"{name} is no parameter of a report", fix)
     checked = parameters.checked({"model": protocol.WINNER} | protocol.DEFAULTS | values)
     if checked.get("runs_dir") == "temporary":
         raise UserError('runs_dir = "temporary" ends with each notebook of a report', "name a folder, or leave it out")
@@ -56,15 +62,15 @@ def make(file: Path | None, overrides: dict, out: Path | None = None) -> Path:
         aside.mkdir()
         try:
             (aside / MAKER).write_text(f"process {os.getpid()} on {platform.node()}", "utf-8")
-            carried = set()
+            made = set()
             for i, name in enumerate(NOTEBOOKS, 1):
                 print(f"[{i}/{len(NOTEBOOKS)}] {name}", flush=True)
                 execute(name, values | {"out": told}, aside / f"{name}.ipynb")
                 for path in [*(aside / DATA).glob("*.csv"), aside / f"{name}.ipynb"]:
                     (out / DATA).mkdir(exist_ok=True)
                     os.replace(path, out / path.relative_to(aside))
-                    carried.add(path.name)
-            for older in (path for path in (out / DATA).glob("*.csv") if path.name not in carried):
+                    made.add(path.name)
+            for older in (path for path in (out / DATA).glob("*.csv") if path.name not in made):
                 if older.name.startswith(("fig-", "tab-")):  # no more there; what is another's stays
                     older.unlink()
             _render(out / "report.ipynb", out, aside)

@@ -4,7 +4,7 @@ import io
 
 import matplotlib.pyplot as plt
 
-SVG_LIMIT = 300_000  # bytes; a larger drawing, such as many garments, travels as PNG alone
+SVG_LIMIT = 500_000  # bytes; a larger drawing, such as many garments, travels as PNG alone
 HUED = "hued"  # begins the gid of an image whose lightness says something, and which stays as it is
 # On a dark page light and dark change places, and hues stay; in JupyterLab its theme decides, not the desktop's.
 DARK = (

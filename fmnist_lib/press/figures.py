@@ -102,11 +102,11 @@ def confusion(ax, counts, class_names):
     return ax
 
 
-def loss_curves(ax, histories, best_epoch=None, retraining=None, model="CNN3-512-0.1"):
+def loss_curves(ax, histories, retraining=None, model="CNN3-512-0.1"):
     """Draw training and validation loss by epoch, the best one marked (Figure 6).
 
-    One history is drawn as lines, several as their mean in a band from the least to the greatest. Without a
-    ``best_epoch`` it is that of minimum (mean) validation loss. ``retraining`` is a history to lay over them.
+    One history is drawn as lines, several as their mean in a band from the least to the greatest. The best epoch is
+    that of minimum (mean) validation loss. ``retraining`` is a history to lay over them.
     """
     hue, shown = colour(model), {}
     drawn = ("train_loss", tr("training"), "--", "white"), ("val_loss", tr("validation"), "-", GOLD)
@@ -120,7 +120,7 @@ def loss_curves(ax, histories, best_epoch=None, retraining=None, model="CNN3-512
             (dots,) = ax.plot(retraining["epoch"], retraining[column], "o-", color=GOLD, linewidth=0.8)
             dots.set(markersize=3, markerfacecolor=fill, markeredgecolor=INK, markeredgewidth=0.5)
             shown[tr("retrained: {}").format(name)] = dots
-    best = best_epoch or (mean.idxmin() if mean.notna().any() else None)
+    best = mean.idxmin() if mean.notna().any() else None
     if best is not None:
         ax.axvline(best, color=FAINT, linewidth=0.8, zorder=0)
         ax.plot(best, mean[best], "*", color=GOLD, markeredgecolor=INK, markeredgewidth=0.6, markersize=9)

@@ -23,7 +23,9 @@ def every(*stores: Store) -> list[Run]:
     folders = [folder for store in stores for folder in (*store.shipped, store.folder)]
     for place in (place for folder in folders for place in places(folder, RECORD)):
         with contextlib.suppress(UserError):
-            found[place.name] = read(place)
+            run = read(place)
+            run.answers()  # which its frame wants, and may be damaged
+            found[place.name] = run
     return list(found.values())
 
 

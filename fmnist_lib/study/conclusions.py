@@ -18,19 +18,19 @@ INSIDE = (
     "run; by chance about {chance:.0f} would."
 )
 INSIDE_BESIDE = (
-    "With {n} seeds, {outside} of {of} numbers of the paper lie outside the 95 % prediction interval of one more "
-    "run; by chance about {chance:.0f} would, and of each of our own seeds, held against the others, {fewest} to "
-    "{most} do."
+    "With {n} seeds, {outside} of {of} numbers of the paper lie outside the 95 % prediction interval of one more run; "
+    "by chance about {chance:.0f} would on average. The numbers of one table share their luck: of each of our own "
+    "seeds, held against the others, between {fewest} and {most} do."
 )
 ONCE = (
     "One seed is the paper's protocol, once: it says what came out, and not how sure it is. `params/rigorous.yaml` "
     "has ten."
 )
 VERDICTS = (
-    "A rule registered beforehand judges {S} sentences of the paper (S) and {P} patterns of its Table I that we point "
-    "out (P), over {n} seeds with patience {patience}. Reproduced: {told[reproduced]}; in sign, but negligible in "
-    "size: {told[in sign, negligible in size]}; not reproduced: {told[not reproduced]}; undecidable: "
-    "{told[undecidable]}; without a verdict: {told[rest]}."
+    "A rule registered beforehand judges {S} sentences of the paper (S; {apart} name no effect) and {P} patterns of "
+    "its Table I that we point out (P), over {n} seeds with patience {patience}. Reproduced: {told[reproduced]}; in "
+    "sign, but negligible in size: {told[in sign, negligible in size]}; not reproduced: {told[not reproduced]}; "
+    "undecidable: {told[undecidable]}; without a verdict: {told[rest]}."
 )
 UNJUDGED = (
     "{claims} claims, sentences of the paper and patterns of its Table I, are stated as effects, and a preregistered "
@@ -38,10 +38,10 @@ UNJUDGED = (
     "are effects and no verdict."
 )
 LIKELIEST = (
-    "{others} of {known} readings are weighed beside the default. The largest gain in log-likelihood, and picked for "
-    "that, has: {words}. Of the {numbers} numbers of the paper whose networks were trained or tested so, {inside} "
-    "lie in the 95 % prediction interval, and {default_inside} under the default; the gain in log-likelihood over "
-    "the default is {better:+.1f} (n = {n} seeds)."
+    "{others} of {known} readings are weighed beside that of this report, the default. The one with the largest gain "
+    "in log-likelihood, and picked for it, is: {words}. Of the {numbers} numbers of the paper whose networks were "
+    "trained or tested so, {inside} lie in the 95 % prediction interval, and {default_inside} under the default; the "
+    "gain in log-likelihood over the default is {better:+.1f} (n = {n} seeds)."
 )
 SAME_HEAD = (
     "Padding that keeps the size gives k = 3 and k = 5 dense layers of the same size, the same head. The validation "
@@ -55,9 +55,10 @@ UNWEIGHED = "Without several seeds, of the default and of another reading, none 
 SOURCES = (
     "Of {sources} sources of chance, each alone, the {most[source]} gives the winner's validation accuracy the largest "
     "sd, {most[sd]:.2f} points [{most[low]:.2f}, {most[high]:.2f}], and the {least[source]} the smallest, "
-    "{least[sd]:.2f} [{least[low]:.2f}, {least[high]:.2f}], of {n} values each; that all have the same has p = {p:.2f} "
-    "(Bartlett's test). Were they independent, they would give {together:.2f} points at once; {seeds} seeds, in which "
-    "all vary, have {seen:.2f} [{seen low:.2f}, {seen high:.2f}]."
+    "{least[sd]:.2f} [{least[low]:.2f}, {least[high]:.2f}], of {n} values each; the test that all have the same sd has "
+    "p = {p:.2f} (Bartlett's; a large p means that they cannot be ranked). Were they independent, they would add up to "
+    "an sd of {together:.2f} points; {seeds} seeds, in which all vary, have {seen:.2f} [{seen low:.2f}, {seen "
+    "high:.2f}]."
 )
 
 
@@ -75,6 +76,7 @@ def claims(judged: pd.DataFrame) -> Conclusion:
     parts = judged[judged["part"] != ""]  # what has no part has no effect
     each = parts.drop_duplicates("id").set_index("id")["verdict"]
     values = {"claims": len(each), "n": judged["n"].max(), "all": len(rule.JUDGING_SEEDS), "patience": PATIENCE}
+    values |= {"apart": ", ".join(judged["id"][judged["part"] == ""])}
     if not each.isin(rule.VERDICTS).any():
         return UNJUDGED, values
     named = each.where(each.isin(rule.VERDICTS), "rest")

@@ -14,7 +14,7 @@ def conduct(params: dict, store: Store, data_dir: Path | str = "") -> Study:
     With all of it there, nothing is trained; the records may be without weights where the answers are kept.
     """
     study = protocol.of_seeds(params, store)
-    on = {name: params[name] for name in ("workers", "cluster") if name in params}
+    on = sweep.where(params)
     while study.missing:
         sweep.train(study.missing, store, data_dir, weights=True, **on)
         study = protocol.of_seeds(params, store)

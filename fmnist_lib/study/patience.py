@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fmnist_lib.runs.run import Run
+from fmnist_lib.training import last_epoch
 
 PATIENCES = (5, 10, 12, 15)
 
@@ -31,12 +32,7 @@ def patience_table(histories: Sequence[pd.DataFrame], patiences: Sequence[int] =
 
 def ends(curve: Sequence[float], patience: int) -> int:
     """Return the number of epochs after which the minimum is `patience` epochs old for the first time, or all."""
-    ends = (epoch for epoch in range(1, len(curve) + 1) if epoch - 1 - _first_minimum(curve[:epoch]) >= patience)
-    return next(ends, len(curve))
-
-
-def _first_minimum(curve: Sequence[float]) -> int:
-    return min(range(len(curve)), key=curve.__getitem__)
+    return last_epoch(list(curve), len(curve), patience)
 
 
 def _mean_length(curves: Sequence[Sequence[float]]) -> float:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # pandas and torch come with them, and are not needed to chec
     from fmnist_lib.runs.store import Store
 
 QUICK, OTHERS = "QUICK RUN, not the paper's protocol", "Another protocol than the paper's"
-STAMP = "{title} · {epochs} epochs, patience {patience}, of {images:,} images · seeds: {seeds} · {run_on}"
+STAMP = "{title} · {epochs} epochs of {images:,} images, patience {patience} · seeds: {seeds} · {run_on}"
 OVER = STAMP + " · over seeds: {over}, patience {more}"  # where claims rest on seeds that a report takes in
 OTHER = ("model", "workers", "samples", "samples_seed", "repeats", "runs_dir", "data_dir", "out")  # decide no number
 OTHER += ("models", "lrs", "optimizers", "activations", "search_images", "search_epochs", "search_seeds")  # what the

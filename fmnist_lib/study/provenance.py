@@ -6,21 +6,22 @@ import shlex
 import pandas as pd
 
 from fmnist_lib import ROOT
+from fmnist_lib.runs.files import SHIPPED
 from fmnist_lib.study.paper import WINNER
 from fmnist_lib.study.parameters import checked, read_file
 from fmnist_lib.study.protocol import DEFAULTS, OTHER, retraining, search
 
-REFERENCE = ROOT / "reports" / "reference"
+REFERENCE = SHIPPED
 
 
 def readings(params: dict) -> pd.DataFrame:
     """List how each point that was found open in the paper is read, under the parameter's own name."""
     meanings = {
         "padding": "padding of the first and of the second convolution",
-        "output": "what follows the ten outputs",
-        "scaling": "pixels in [0, 1], or standardised",
+        "output": "what follows the ten outputs (plain: nothing)",
+        "scaling": "pixels in [0, 1] (unit), or standardised",
         "shuffle": "new batches every epoch",
-        "batch": "images a step, for the rivals too",
+        "batch": "images a step (the batch), for the rivals too",
         "nahuel_k": "CNN-Nahuel: its kernel size",
         "ann_p": "dropout rates tried for ANN-Juan",
         "input_dropout": "ANN-Juan: dropout on the pixels",
@@ -30,7 +31,7 @@ def readings(params: dict) -> pd.DataFrame:
         "dropout_seed": "seed of dropout",
         "retrain_seed": "added to the seeds for the retraining",
         "retrain_images": "images to retrain on",
-        "keep": "weights of the retraining that are tested",
+        "keep": "weights of the retraining that are tested (last: of its last epoch)",
         "precision": "precision of the training; every score is computed in fp32",
     }
     again = retraining(search(WINNER, DEFAULTS | params, 0), 1, DEFAULTS | params)

@@ -6,15 +6,16 @@ from dataclasses import asdict, fields
 import numpy as np
 import pandas as pd
 
-from fmnist_lib import ROOT, UserError
+from fmnist_lib import UserError
 from fmnist_lib.recipe import Recipe
+from fmnist_lib.runs.files import SHIPPED
 from fmnist_lib.runs.record import HISTORY
 from fmnist_lib.runs.run import Run
 from fmnist_lib.study import paper
 from fmnist_lib.study.paper import ANN_MODELS, RIVALS, TABLE_1, TABLE_2, paper_name
 from fmnist_lib.study.stats import percent
 
-SECONDS = ROOT / "reports" / "reference" / "benchmark" / "seconds.csv"
+SECONDS = SHIPPED / "benchmark" / "seconds.csv"
 EARLY, LATE = TABLE_1[paper.WINNER][0], 23  # epochs between which S4 and S5 look: the winner's, the latest of Table I
 MODELS = (*TABLE_1, *RIVALS)
 LOSSES = [(name, epoch) for name in ("train_loss", "val_loss") for epoch in (EARLY, LATE)]

@@ -18,14 +18,15 @@ from fmnist_lib.study import networks, protocol, stats
 
 AXES = {"k": "k", "n": "n", "p": "p", "optimizer": "optimizers", "lr": "lrs", "activation": "activations"}
 MOMENTUM, FASTER = 0.9, 30  # of SGD: Nesterov's momentum, and how many times Adam's learning rate
+DECIMALS = 9  # of a learning rate, which is multiplied and divided again
 PAPERS = (3, 512, 0.1, "adam", 0.001, "relu")
 NOTHING, FEW = 20.0, 0.1  # % accuracy, twice that of guessing: nothing was learnt; so many of a table are outliers
 Config = tuple  # a value for each of AXES, in their order
 
 
 def space(params: dict) -> dict[str, list]:
-    """Return the values of each axis that a notebook's parameters search."""
-    return {axis: params[name] for axis, name in AXES.items()}
+    """Return the values of each axis that a notebook's parameters search, learning rates to nine decimals."""
+    return {axis: params[name] for axis, name in AXES.items()} | {"lr": [round(lr, DECIMALS) for lr in params["lrs"]]}
 
 
 def recipes(params: dict) -> list[Recipe]:
@@ -49,19 +50,19 @@ def recipe(config: Config, params: dict, seed: int) -> Recipe:
     k, n, p, optimizer, lr, activation = config
     values = {"optimizer": optimizer, "lr": lr, "activation": activation}
     if optimizer == "sgd":
-        values |= {"lr": round(FASTER * lr, 9), "momentum": MOMENTUM}
+        values |= {"lr": round(FASTER * lr, DECIMALS), "momentum": MOMENTUM}
     return protocol.search(cnn_name(k, n, p), protocol.DEFAULTS | params | values, seed)
 
 
 def config(recipe: Recipe) -> Config:
     """Return the configuration of a recipe that `recipe` made."""
-    lr = round(recipe.lr / FASTER, 9) if recipe.optimizer == "sgd" else recipe.lr
+    lr = round(recipe.lr / FASTER, DECIMALS) if recipe.optimizer == "sgd" else recipe.lr
     return (*parse(recipe.model)[1].values(), recipe.optimizer, lr, recipe.activation)
 
 
 def trained_at(table: pd.DataFrame) -> pd.DataFrame:
     """Return configurations as they were trained: SGD's learning rate is `FASTER` times the one it stands beside."""
-    return table.assign(lr=(table["lr"] * table["optimizer"].map({"sgd": FASTER}).fillna(1)).round(9))
+    return table.assign(lr=(table["lr"] * table["optimizer"].map({"sgd": FASTER}).fillna(1)).round(DECIMALS))
 
 
 def apart(runs: list[Run], params: dict) -> tuple[list[Run], list[Run]]:

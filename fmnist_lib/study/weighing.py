@@ -75,7 +75,7 @@ def hours(todo: Sequence[Recipe]) -> float:
 
 def conduct(names: Sequence[str], params: dict, store: Store, data_dir: Path | str = "") -> pd.DataFrame:
     """Train what is missing of these readings and return their `values`, a row a network tested or searched."""
-    on = {name: params[name] for name in ("workers", "cluster") if name in params}
+    on = sweep.where(params)
     while todo := store.missing(recipes(names, params, store)):
         sweep.train(todo, store, data_dir, weights=True, **on)
     for reading in (READINGS[name] for name in names):

@@ -12,14 +12,14 @@ WAYS = ("the hierarchy has", "one at a time has", "neither has")  # the smaller 
 MARGIN = 0.1  # points: two tables agree by chance in half of all cases
 
 FOLDED = (
-    "Of {of} cases, a network and a seed each, cross-validation closes the gap between validation and test in "
-    "{closed} and leaves it in {open}; {unsure} are undecided and {rest} not judged (a gap within ±{margin:.1f} "
-    "points counts as none). Over {first[folds]} folds {first[model]} is right on {first[accuracy]:.2f} % of all "
-    "{first[images]} images out of fold and on {first[test]:.2f} % of the test images, a gap of {first[gap]:+.2f} "
-    "points [{first[gap low]:+.2f}, {first[gap high]:+.2f}]. Reading each fold at an epoch that others choose "
-    "changes the accuracy out of fold by {choice:+.2f} points. Folds differ among themselves by an sd of "
-    "{first[sd]:.2f} points, and the sampling error of the test images is ±{chance:.2f} points (95 %), the same for "
-    "all folds."
+    "Of {of} cases, a network and a seed each, cross-validation closes the gap between validation and test in {closed} "
+    "and leaves it open in {open}; {unsure} are undecided and {rest} not judged (a gap within ±{margin:.1f} points "
+    "counts as none). Over {first[folds]} folds {first[model]} is right on {first[accuracy]:.2f} % of all "
+    "{first[images]} images, each judged by the network that was not trained on it, and on {first[test]:.2f} % of the "
+    "test images, a gap of {first[gap]:+.2f} points [{first[gap low]:+.2f}, {first[gap high]:+.2f}]. Reading each fold "
+    "at an epoch that others choose changes the first of these by {choice:+.2f} points. Folds differ among themselves "
+    "by an sd of {first[sd]:.2f} points, and the sampling error of the test images is ±{chance:.2f} points (95 %), the "
+    "same for all folds."
 )
 SEARCHED = (
     "Of {count} configurations: among the hyperparameters, alone or in pairs, {first[term]} explains the largest "
@@ -35,18 +35,19 @@ SEARCHED = (
 TRADED = (
     "The validation accuracy of {best[model]} less that of {ann[model]} is {gain:+.2f} points [{low:+.2f}, "
     "{high:+.2f}] (n = {seeds} seeds), for {seconds:.1f} times the seconds, {flop:.1f} times the operations and "
-    "{size:.1f} times the parameters. The Pareto front of mean accuracy against operations: {front}. The smallest "
-    "patience under which none of {n} full-length trainings would have lost more than {worst:.2f} points is "
-    "{patience}; it saves {saved:.0f} % of their epochs."
+    "{size:.1f} times the parameters. The Pareto front of mean accuracy against operations, the systems that no other "
+    "beats in both: {front}. The smallest patience under which none of {n} full-length trainings would have lost more "
+    "than {worst:.2f} points of accuracy is {patience}; it saves {saved:.0f} % of their epochs."
 )
 CLIMBED = (
     "In {count} steps {model} goes from {first[accuracy]:.2f} % to {last[accuracy]:.2f} % on test, by "
     "{last[total]:+.2f} points [{last[total low]:+.2f}, {last[total high]:+.2f}] (n = {last[n]} seeds). Of the means "
-    "over seeds, beside the step before, {most[step]} adds the most, {most[gain]:+.2f} points (n = {most[pairs]}), "
-    "and {least[step]} the least, {least[gain]:+.2f} (n = {least[pairs]}); the intervals of single steps do not "
-    "allow for their being picked. The step that is best on validation, {top[step]}, has {top[accuracy]:.2f} % on "
-    "test; of those without augmentation it is {plain[step]}, with {plain[accuracy]:.2f} %, {public:+.2f} points "
-    "from {theirs:.1f} %, the best result of two convolutions without augmentation in the data set's own list."
+    "over seeds, beside the step before, {most[step]} adds the most, {most[gain]:+.2f} points (n = {most[pairs]}), and "
+    "{least[step]} the least, {least[gain]:+.2f} (n = {least[pairs]}); the intervals of single steps take no account "
+    "of these two having been picked by their size. The step that is best on validation, {top[step]}, has "
+    "{top[accuracy]:.2f} % on test; of those without augmentation it is {plain[step]}, with {plain[accuracy]:.2f} %, "
+    "{public:+.2f} points from {theirs:.1f} %, the best result of two convolutions without augmentation in the data "
+    "set's own list."
 )
 CLIMBED_ONCE = (
     "With {last[step]} {model} goes from {first[accuracy]:.2f} % to {last[accuracy]:.2f} % on test, by "
@@ -111,7 +112,7 @@ def trading(table: pd.DataFrame, curve: pd.DataFrame, scores: pd.DataFrame) -> C
     ranked = table.assign(ann=table["model"].str.startswith("ANN"), papers=table["model"] == WINNER)
     ranked = ranked.sort_values(["papers", "accuracy"], ascending=False)
     best, ann = (ranked[ranked["ann"] == is_ann].iloc[0] for is_ann in (False, True))
-    harmless = pd.concat([curve[curve["worst"] <= 0], curve.tail(1)]).iloc[0]
+    harmless = curve[curve["worst"] <= max(0, curve["worst"].min())].iloc[0]
     apart = (scores[best["model"]] - scores[ann["model"]]).dropna()
     low, high = stats.mean_interval(apart)
     values = {"best": best, "ann": ann, "gain": apart.mean(), "low": low, "high": high, "seeds": len(apart)}

@@ -17,7 +17,7 @@ from fmnist_lib import UserError, machine, training
 from fmnist_lib.recipe import KIND, KINDS, Recipe
 from fmnist_lib.runs import checkpoint, job
 from fmnist_lib.runs.files import memory_explained, read_file, refuse_shipped, sigterm_as_ctrl_c
-from fmnist_lib.runs.record import HISTORY, LIMITS, RECORD
+from fmnist_lib.runs.record import HISTORY, LIMITS, RECORD, WEIGHTS
 from fmnist_lib.runs.run import Run
 from fmnist_lib.runs.store import Store
 from fmnist_lib.workers import download
@@ -57,9 +57,18 @@ def train(
         else:
             _train_in_processes(todo, store, folder, workers or cores(), weights)
     found = [store.find(recipe, weights) for recipe in recipes]
+    if None in found:
+        raise UserError(
+            "a run that was finished is gone again", "run the same command again: it trains what is missing"
+        )
     for run in found:
         checkpoint.tidy(run)
     return found
+
+
+def where(params: dict) -> dict:
+    """Return those of a notebook's parameters that say where `train` does it."""
+    return {name: params[name] for name in ("workers", "cluster") if name in params}
 
 
 def tell_alike(todo: list[Recipe], store: Store):
@@ -89,10 +98,10 @@ def _train_in_processes(todo, store, data_dir, workers, weights):
     with processes(min(workers, len(todo))) as pool:
         try:
             print("Measuring how long that takes here …", flush=True)
-            seconds = _seconds(pool, todo, store, data_dir) / min(workers, len(todo))
+            seconds = _seconds(pool, todo, store, data_dir, weights) / min(workers, len(todo))
             print(f"About {lasting(seconds)}{' at most' * any(recipe.patience for recipe in todo)}.", flush=True)
             futures = [pool.submit(job.train_one, recipe, store, data_dir, weights) for recipe in todo]
-            _watch(dict(zip(futures, todo, strict=True)), store, workers)
+            _watch(dict(zip(futures, todo, strict=True)), store, workers, weights)
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -104,12 +113,17 @@ def _train_in_processes(todo, store, data_dir, workers, weights):
             raise
 
 
-def _seconds(pool, todo, store, data_dir) -> float:
+def _seconds(pool, todo, store, data_dir, weights) -> float:
     """Measure a few steps of each distinct model, in the processes that will train, and add up what is to come."""
-    distinct = {(r.model, r.precision): r for r in todo}
+    distinct = {_costs(r): r for r in todo}
     measured = dict(zip(distinct, pool.map(measure, distinct.values(), [data_dir] * len(distinct)), strict=True))
-    left = {r: r.epochs - _epochs_done(store.place(r), r.epochs) for r in todo}
-    return sum(measured[r.model, r.precision] * r.train_images * epochs for r, epochs in left.items())
+    left = {r: r.epochs - _epochs_done(store.place(r), r.epochs, weights) for r in todo}
+    return sum(measured[_costs(r)] * r.train_images * epochs for r, epochs in left.items())
+
+
+def _costs(r: Recipe) -> tuple:
+    """Return what decides how long one image takes."""
+    return r.model, r.precision, r.nahuel_k, r.padding, r.batch, r.flips, r.shifts, r.averaging
 
 
 @memory_explained()
@@ -125,7 +139,7 @@ def measure(recipe: Recipe, data_dir: Path) -> float:
     return (clock[1] - clock[0]) / images * validation
 
 
-def _watch(futures: dict[Future, Recipe], store: Store, workers: int):
+def _watch(futures: dict[Future, Recipe], store: Store, workers: int, weights: bool):
     """Show one bar over all epochs until every future is done; raise the first error.
 
     A run that patience has ended counts with all its epochs.
@@ -138,7 +152,8 @@ def _watch(futures: dict[Future, Recipe], store: Store, workers: int):
             for future in wait(pending, timeout=2, return_when=FIRST_COMPLETED).done:
                 future.result()
                 pending.remove(future)
-            bar.update(sum(_epochs_done(store.place(recipe), recipe.epochs) for recipe in futures.values()) - bar.n)
+            done = (_epochs_done(store.place(recipe), recipe.epochs, weights) for recipe in futures.values())
+            bar.update(sum(done) - bar.n)
 
 
 def _bar(total: int, unit: str, steps: list[Recipe] | None = None) -> tqdm:
@@ -147,9 +162,9 @@ def _bar(total: int, unit: str, steps: list[Recipe] | None = None) -> tqdm:
     return tqdm(steps, total=total, bar_format=form, mininterval=5, smoothing=0.05, file=sys.stdout)
 
 
-def _epochs_done(place: Path, epochs: int) -> int:
-    if (place / RECORD).exists():
-        return epochs
+def _epochs_done(place: Path, epochs: int, weights: bool) -> int:
+    if (place / RECORD).exists():  # without its weights it is trained once more
+        return epochs if not weights or (place / WEIGHTS).exists() else 0
     with contextlib.suppress(OSError, ValueError):  # it is being written
         return max(read_file(place / HISTORY, LIMITS[HISTORY]).count(b"\n") - 1, 0)
     return 0
