@@ -520,6 +520,15 @@ def test_a_rate_that_diverged_is_not_chosen_and_one_not_tried_leaves_none():
     assert results.by_seed(odd)["accuracy", ANN].isna().tolist() == [True, False]
 
 
+def test_a_third_rate_is_chosen_if_it_is_the_best_and_is_not_what_was_registered():
+    frame = made_up()
+    third = frame[frame["model"] == RATES[0]].assign(model=f"{ANN}-0.5", best_val_accuracy=99.0)
+    more = pd.concat([frame, third.assign(run="third-" + third["run"])])
+    assert set(results.chosen(more)["model"]) - set(GRID) == {NAHUEL, f"{ANN}-0.5"}
+    assert rule.departures(frame) == {} and rule.departures(more) == {"model": f"model = {ANN}-0.5"}
+    assert verdicts(more)["S8"] == f"not judged: not the judging protocol (model = {ANN}-0.5)"
+
+
 # What was registered
 
 

@@ -88,15 +88,15 @@ def chosen(frame: pd.DataFrame) -> pd.DataFrame:
     """Leave out ANN-Juan's runs at a rate that the paper's rule does not choose, seed by seed.
 
     The rule (section III): the highest validation accuracy at the epoch of minimum validation loss; on a tie the lower
-    loss, then the name. A seed that has not tried both of the paper's rates has chosen none.
+    loss, then the name. A seed that has not tried both of the paper's rates, whatever others, has chosen none.
     """
     ann = frame["model"].str.startswith("ANN-Juan")
-    tried = frame[(frame["role"] == "search") & frame["model"].isin(ANN_MODELS)]
-    complete = tried.groupby("seed")["model"].nunique() == len(ANN_MODELS)
+    tried = frame[ann & (frame["role"] == "search")]
+    complete = tried[tried["model"].isin(ANN_MODELS)].groupby("seed")["model"].nunique() == len(ANN_MODELS)
     ranked = tried[tried["status"] == "finished"].sort_values(
         ["best_val_accuracy", "best_val_loss", "model"], ascending=[False, True, True]
     )
-    best = ranked.groupby("seed")["model"].first()[lambda models: models.index.map(complete).astype(bool)]
+    best = ranked.groupby("seed")["model"].first()[lambda models: models.index.map(complete).fillna(False).astype(bool)]
     return frame[~ann | (frame["model"] == frame["seed"].map(best))]
 
 

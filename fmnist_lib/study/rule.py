@@ -63,6 +63,8 @@ def departures(frame: pd.DataFrame) -> dict[str, str]:
     expected |= dict.fromkeys(("weights_seed", "order_seed", "dropout_seed"), own)
     expected["split_seed"] = Recipe.split_seed + frame["seed"]
     found = {name: frame[name][frame[name] != values].unique() for name, values in expected.items()}
+    anns = frame["model"].str.startswith("ANN-Juan") & ~frame["model"].isin(paper.ANN_MODELS)  # rates of others
+    found["model"] = frame["model"][anns].unique()
     departed = {name: f"{name} = {', '.join(sorted(map(str, odd)))}" for name, odd in found.items() if len(odd)}
     return departed | ({} if _retrained_as_searched(frame) else {"retraining": "a retraining of another length"})
 
