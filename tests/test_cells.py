@@ -38,8 +38,8 @@ from fmnist_lib.workers import sweep
 class Shown:
     """A figure or table as a cell gives it."""
 
-    def __init__(self, given, label, *_, **__):
-        self.given, self.label = given, label
+    def __init__(self, given, label, *_, **values):
+        self.given, self.label, self.values = given, label, values
 
 
 def cell_of(notebook, words):

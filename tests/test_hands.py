@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from io import BytesIO, StringIO
 
@@ -26,7 +27,7 @@ from fmnist_lib.commands import line as command_line
 from fmnist_lib.commands.line import main
 from fmnist_lib.press.display import Table
 from fmnist_lib.press.render import ArticlePDFExporter
-from fmnist_lib.runs import checkpoint, store
+from fmnist_lib.runs import checkpoint, record, store
 from fmnist_lib.runs.store import Store
 from fmnist_lib.study import cells, parameters, sections
 from fmnist_lib.workers import sweep
@@ -253,6 +254,15 @@ def test_what_is_being_trained_is_read_from_disk_with_the_time_that_is_left(unde
     first, second = next(runs.watch(str(folder))).splitlines()
     assert first == "1 finished, 1 under way, 0 interrupted"
     assert ": epoch 1 of 2, loss 0.333, 90.00 % on validation, about 10 s left" in second
+
+
+@pytest.mark.parametrize(("epochs", "alive"), [(2.5, True), (4, False)])
+def test_what_was_heard_of_within_three_of_its_epochs_and_a_while_is_under_way(epochs, alive, under_way, monkeypatch):
+    folder, _ = under_way
+    monkeypatch.setattr(runs, "QUIET", 0.0)
+    history = Store(folder).place(under_way[1]) / record.HISTORY
+    os.utime(history, (time.time() - epochs * 10.0,) * 2)
+    assert runs.progress(Store(folder))["alive"].tolist() == [alive]
 
 
 def test_watching_ends_when_nothing_is_under_way_and_writes_nothing(under_way, monkeypatch):
