@@ -353,6 +353,28 @@ def test_of_many_columns_none_overlaps_the_next_though_one_wraps():
     assert newest + 10 * 4.5 * size <= (210 - 17) / 25.4 * 72 + 1  # A4's right margin
 
 
+@pytest.mark.parametrize("height", [2.0, 2.4, 2.8])
+def test_a_figure_of_a_column_that_has_too_little_room_left_goes_to_the_next_page_whole(height):
+    drawn = [plt.figure(figsize=size) for size in [(7, height)] * 3 + [(3.4, 3.4)]]
+    for fig in drawn:
+        fig.add_axes((0, 0, 1, 1))
+    wide = [Figure(fig, f"fig-{n}", "Wide.", "Wide.", wide=True) for n, fig in enumerate(drawn[:3])]
+    cells = [
+        markdown("Before."),
+        *map(shown, wide),
+        markdown("Between. " * 180),
+        shown(Figure(drawn[3], "fig-s", "Square.", "A.")),
+    ]
+    pdf, _ = ArticlePDFExporter().from_notebook_node(notebook(*cells))
+    captions = []
+    for page in PdfReader(BytesIO(pdf)).pages:
+        found = {"Wide.": [(297 - 21) / 25.4 * 72], "Square.": []}  # points: where a page begins
+        page.extract_text(visitor_text=lambda text, cm, *_, found=found: found.get(text.strip(), []).append(cm[5]))
+        captions += [(min(found["Wide."]), square) for square in found["Square."]]
+    ((above, square),) = captions
+    assert above - square > 84.5 / 25.4 * 72 and square > 22 / 25.4 * 72  # as high as it is wide, and above the foot
+
+
 def test_no_line_begins_with_a_percent_sign():
     said = " ".join(f"{'so' * (n % 7)} {n / 7:.1f} %" for n in range(300))
     celled = Table(

@@ -22,15 +22,16 @@ FOLDED = (
     "same for all folds."
 )
 SEARCHED = (
-    "Of {count} configurations: among the hyperparameters, alone or in pairs, {first[term]} explains the largest "
-    "share of the variance of accuracy within a seed ({first[share]:.0f} %). A hierarchy ends {one[regret]:+.2f} "
-    "points behind the whole grid's choice for {hierarchy:.1f} % of its cost, one at a time {other[regret]:+.2f} for "
-    "{independent:.1f} %, TPE {tpe[regret]:+.2f} for {tpe paid:.1f} %, and random search for as much as the hierarchy "
-    "{random:+.2f}. Of the paper's two ways {better} a regret that is smaller by more than {margin:.1f} points "
-    "whichever of the {searches} seeds is searched and the others judge ({n} replays). At full size the best of the "
-    "table beside the paper's ({leader}) is {difference:+.2f} points [{low:+.2f}, {high:+.2f}] from the paper's "
-    "configuration over {seeds} seeds, which did not choose it, and {further:+.2f} [{further low:+.2f}, {further "
-    "high:+.2f}] from the best of the table that is trained as the paper does ({alike})."
+    "Of {count} configurations: among the hyperparameters, alone or in pairs, {first[term]} explains the largest share "
+    "of the variance of accuracy within a seed ({first[share]:.0f} %). On the seed that was not searched, the choice "
+    "of a hierarchy is {one[regret]:+.2f} points behind the whole grid's (below 0 it is ahead) for {hierarchy:.1f} % "
+    "of its cost, that of one at a time {other[regret]:+.2f} for {independent:.1f} %, TPE's {tpe[regret]:+.2f} for "
+    "{tpe paid:.1f} %, and that of random search for as much as the hierarchy {random:+.2f}. Of the paper's two ways "
+    "{better} a regret that is smaller by more than {margin:.1f} points whichever of the {searches} seeds is searched "
+    "and the others judge ({n} replays). At full size the best of the table beside the paper's ({leader}) is "
+    "{difference:+.2f} points [{low:+.2f}, {high:+.2f}] from the paper's configuration over {seeds} seeds, which did "
+    "not choose it, and {further:+.2f} [{further low:+.2f}, {further high:+.2f}] from the best of the table that is "
+    "trained as the paper does ({alike})."
 )
 TRADED = (
     "The validation accuracy of {best[model]} less that of {ann[model]} is {gain:+.2f} points [{low:+.2f}, "
