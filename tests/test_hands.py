@@ -157,7 +157,7 @@ def test_a_params_file_that_cannot_be_used_is_left_out_by_name_and_stands_in_no_
 
 
 def test_without_a_reference_what_there_is_to_train_is_told_without_a_time(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(plan, "ROOT", tmp_path)
+    monkeypatch.setattr(plan, "SHIPPED", tmp_path)
     monkeypatch.setattr(store, "ROOT", tmp_path)
     assert main(["report"]) == 0
     assert re.search(r"fmnist report quick .* –$", capsys.readouterr().out, re.M)
@@ -306,7 +306,7 @@ def test_a_pipe_among_the_files_of_a_training_is_not_waited_for(under_way, name)
     (path := Store(folder).place(recipe) / name).unlink()
     os.mkfifo(path)
     assert runs.progress(Store(folder)).empty
-    assert sweep._epochs_done(path.parent, 2) == (0 if name == "history.csv" else 1)
+    assert sweep._epochs_done(path.parent, 2, False) == (0 if name == "history.csv" else 1)
 
 
 def test_what_others_wrote_gives_a_listing_no_orders_and_no_length(tmp_path, capsys):

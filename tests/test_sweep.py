@@ -398,7 +398,8 @@ def test_the_workers_and_the_weights_that_are_asked_for_reach_who_trains(cluster
     monkeypatch.setattr(sweep, "_train_in_processes", lambda *of: given.append(of[2:]))
     monkeypatch.setattr(sweep, "train_on", lambda *of: given.append(of[3:]))
     monkeypatch.setattr(sweep.checkpoint, "tidy", lambda _: None)
-    sweep.train([ANN], Store(tmp_path, shipped=False), "elsewhere", 7, True, cluster)
+    with pytest.raises(UserError, match="gone again"):  # none of these trains
+        sweep.train([ANN], Store(tmp_path, shipped=False), "elsewhere", 7, True, cluster)
     assert given == [asked] and checked == ["what is shipped", *["this machine"] * (cluster in ("", "local"))]
 
 
