@@ -124,7 +124,11 @@ def ladder(ax, frame, public):
         ax.plot([x] * len(each), each, "o", color=GOLD, label=tr("each seed") if x == 0 else None)
     ax.plot(rows, frame["accuracy"], "_-", color=INK, markersize=12, linewidth=0.6, label=tr("mean"))
     ax.axhline(public, color=NEUTRAL, linestyle="--", linewidth=0.8, label=tr("published, without augmentation"))
-    ax.set(ylabel=tr("Test accuracy (%)"), xticks=rows, xticklabels=[fill(tr(step), 14) for step in frame["step"]])
+    ax.set(
+        ylabel=tr("Test accuracy (%)"),
+        xticks=rows,
+        xticklabels=[fill(tr(step), 14, break_long_words=False) for step in frame["step"]],
+    )
     ax.yaxis.set_major_formatter(ticks())
     ax.legend(ncols=3, **ABOVE)
     return ax
