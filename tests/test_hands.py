@@ -71,6 +71,13 @@ def test_whatever_is_typed_by_mistake_is_told_in_two_lines_with_the_near_and_the
     assert first.startswith("Error: ") and second.startswith("Fix: ") and fix in second
 
 
+def test_a_report_takes_no_parameter_that_only_another_notebook_has():
+    report.check({"activation": "leaky_relu", "workers": 1, "out": "here"})
+    for name, value in (("activations", ["leaky_relu"]), ("peak", 0.01), ("search_seeds", [1, 2])):
+        with pytest.raises(UserError, match=f"{name} is no parameter of a report"):
+            report.check({name: value})
+
+
 @pytest.mark.parametrize("folder", ["nothing", "a file"])
 def test_a_folder_without_a_report_is_told_once_and_without_a_number(folder, tmp_path, capsys):
     (tmp_path / "a file").touch()
