@@ -375,6 +375,13 @@ def test_a_figure_of_a_column_that_has_too_little_room_left_goes_to_the_next_pag
     assert above - square > 84.5 / 25.4 * 72 and square > 22 / 25.4 * 72  # as high as it is wide, and above the foot
 
 
+def test_a_figure_that_is_higher_than_a_page_leaves_none_empty_before_it():
+    tall = plt.figure(figsize=(1, 5))
+    tall.add_axes((0, 0, 1, 1))
+    texts = pages(notebook(markdown("Between. " * 180), shown(Figure(tall, "fig-t", "Tall.", "A."))))
+    assert "Tall." in [text for text in texts if "Between." in text][-1]  # where the text ends, beside it
+
+
 def test_no_line_begins_with_a_percent_sign():
     said = " ".join(f"{'so' * (n % 7)} {n / 7:.1f} %" for n in range(300))
     celled = Table(

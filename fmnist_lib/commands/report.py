@@ -21,15 +21,15 @@ from fmnist_lib.study import parameters, protocol
 SHUTDOWN = 1.0  # seconds for a kernel to end by itself, so that Ctrl-C ends in two; its longer traceback takes as long
 DATA = "data"  # the folder, beside a report, of what its figures and tables show
 NOTEBOOKS = ("sample_images", "sweep", "retrain", "test_comparison", "report")
-PLACES = {"model", "workers", "cluster", "samples", "samples_seed", "runs_dir", "data_dir", "out"}
+TAKEN = {*protocol.DEFAULTS, "model", "workers", "cluster", "samples", "samples_seed", "runs_dir", "data_dir", "out"}
 MAKER = "maker"  # the file that says which process makes a report
 
 
 def check(values: dict):
     """Raise UserError unless every parameter, and every training of the study, is possible."""
-    for name in (name for name in values if name not in protocol.DEFAULTS.keys() | PLACES):
+    if name := next((name for name in values if name not in TAKEN), None):
         parameters.known(name)
-        fix = near(name, protocol.DEFAULTS) + "give it to a notebook that has it, with papermill"
+        fix = near(name, TAKEN) + "give it to a notebook that has it, with papermill"
         raise UserError(f"{name} is no parameter of a report", fix)
     checked = parameters.checked({"model": protocol.WINNER} | protocol.DEFAULTS | values)
     if checked.get("runs_dir") == "temporary":
